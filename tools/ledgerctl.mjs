@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+// `npx ledgerctl`: the compiled command line, compiled first where it is not.
+import { setUpOrExit } from './lib/setup.mjs';
+
+await setUpOrExit({ compiled: true });
+await import('../dist/apps/ledgerctl/main.js');
