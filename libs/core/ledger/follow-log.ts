@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { comparePositions, type Position } from '#core/kernel/position.js';
+import { LedgerCorrupt, LedgerUnavailable, type Page, type ReadAllOptions } from './port.js';
+import type { WakeUp } from './wake-up.js';
+
+/** How an adapter that can read pages follows its log. All times in milliseconds. */
+export interface Followed {
+  readPage(after: Position, options: ReadAllOptions): Promise<PageAndEnd>;
+  readonly wakeUp: WakeUp;
+  /** Without any wake-up it is looked again after this. */
+  readonly pollEvery: number;
+  /** While wake-ups come thick and fast, pages are read no closer to each other than this. */
+  readonly pause: number;
+}
+
+export interface PageAndEnd extends Page {
+  /** Where the log ended when the page was read; START where it was empty. */
+  readonly end: Position;
+}
+
+/** Between tries while the store can not be reached: the first, and the longest, in milliseconds. */
+const FIRST_RETRY = 50;
+const LONGEST_RETRY = 1_000;
+
+/** `follow` of the port, over pages. */
+export async function* followLog(
+  log: Followed,
+  after: Position,
+  options: ReadAllOptions & { signal: AbortSignal },
+): AsyncGenerator<Page, void, undefined> {
+  const { signal, ...page } = options;
+  let cursor = after;
+  let retry = FIRST_RETRY;
+  while (!signal.aborted) {
+    // Listening starts before reading: what comes in between has woken us already.
+    const wake = log.wakeUp.listen(log.pollEvery, signal);
+    const readAt = performance.now();
+    try {
+      const { events, scannedTo, end } = await log.readPage(cursor, page);
+      if (signal.aborted) return;
+      // A copy from before may have taken the log's place: going on would skip what it records next.
+      if (comparePositions(cursor, end) > 0)
+        throw new LedgerCorrupt(cursor, `was read already, but the log ends at ${end}`);
+      retry = FIRST_RETRY;
+      const atEnd = scannedTo === cursor;
+      cursor = scannedTo;
+      if (atEnd) await wake.next;
+      else yield { events, scannedTo };
+      if (events.length < page.limit) await sleepUntil(readAt + log.pause, signal);
+    } catch (error) {
+      if (!(error instanceof LedgerUnavailable)) throw error;
+      await sleepUntil(performance.now() + retry, signal);
+      retry = Math.min(retry * 2, LONGEST_RETRY);
+    } finally {
+      wake.cancel();
+    }
+  }
+}
+
+async function sleepUntil(moment: number, signal: AbortSignal): Promise<void> {
+  const rest = moment - performance.now();
+  if (rest > 0) await sleep(rest, undefined, { signal }).catch(() => undefined);
+}
