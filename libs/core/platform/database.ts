@@ -1,0 +1,100 @@
+import { types } from 'node:util';
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import pg from 'pg';
+import type { HealthCheck } from './http/health.js';
+
+/**
+ * The role that every session of a running ledger takes. It may append events and not change them;
+ * `migrate` creates it and each migration grants it what its part needs.
+ */
+export const RUNTIME_ROLE = 'ledger_runtime';
+
+export interface PoolOptions {
+  readonly connectionString: string;
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string;
+  /** Undefined: the owner's own rights, for migrations only. */
+  readonly role?: typeof RUNTIME_ROLE;
+  readonly max?: number;
+  /** Milliseconds after which the database ends a statement; 0 for jobs that may take their time. */
+  readonly statementTimeout?: number;
+  /** Called for the failure of an idle connection. The pool replaces it; without a listener the process would end. */
+  readonly onError: (error: Error) => void;
+}
+
+/**
+ * A pool whose sessions all have the role, the timeouts and the time zone that the ledger relies on. A
+ * session that can not be set up so is not used: its caller gets the error. int8 stays a string, as pg
+ * gives it: positions have up to 19 digits.
+ */
+export function openPool(options: PoolOptions): pg.Pool {
+  const { role, statementTimeout = 30_000 } = options;
+  const pool = new pg.Pool({
+    connectionString: options.connectionString,
+    application_name: options.applicationName,
+    max: options.max ?? 10,
+    connectionTimeoutMillis: 5_000,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    // Where the server says nothing at all, its own timeout does not help.
+    ...(statementTimeout > 0 ? { query_timeout: statementTimeout + 5_000 } : {}),
+    // As statements rather than start-up parameters: connection poolers refuse some of those.
+    // eslint-disable-next-line @typescript-eslint/no-misused-promises -- the pool waits for it; its types do not say so
+    onConnect: async (client) => {
+      await client.query(
+        [
+          ...(role === undefined ? [] : [`SET ROLE ${role}`]),
+          `SET statement_timeout = ${statementTimeout}`,
+          `SET idle_in_transaction_session_timeout = ${statementTimeout === 0 ? 0 : 60_000}`,
+          `SET TIME ZONE 'UTC'`,
+        ].join(';'),
+      );
+    },
+  });
+  pool.on('error', options.onError);
+  return pool;
+}
+
+/** Typed queries over a pool. Destroying it ends the pool. */
+export function kyselyOn<Schema>(pool: pg.Pool): Kysely<Schema> {
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+}
+
+/** For the list of health checks: the database answers. */
+export function databaseCheck(name: string, db: Kysely<unknown>): HealthCheck {
+  return {
+    name,
+    check: async () => {
+      await sql`SELECT 1`.execute(db);
+      return { ok: true };
+    },
+  };
+}
+
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+]);
+
+// What pg throws without a code.
+const UNREACHABLE_MESSAGES =
+  /^(timeout exceeded when trying to connect|Connection terminated|Query read timeout|Client has encountered a connection error)/;
+
+/**
+ * Whether an error says that the database can not be used now and the same call may succeed later: it can
+ * not be reached, is starting or stopping, has no connection, memory or disk left, or took too long.
+ */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  if (!types.isNativeError(error)) return false;
+  const { code, syscall } = error as { code?: unknown; syscall?: unknown };
+  if (typeof code !== 'string') return UNREACHABLE_MESSAGES.test(error.message);
+  // A missing socket only where it comes from connect(): a missing file is a fault of ours.
+  if (code === 'ENOENT') return syscall === 'connect';
+  // Classes: 08 connection, 53 resources, 57 operator intervention, 58 system, 25006 read-only (a standby).
+  return UNREACHABLE.has(code) || /^(08|53|57|58)[0-9A-Z]{3}$/.test(code) || code === '25006';
+}

@@ -1,0 +1,187 @@
+import { randomUUID } from 'node:crypto';
+import { type Kysely, sql } from 'kysely';
+import { Batch } from './batch.js';
+import { RUNTIME_ROLE } from './database.js';
+import type { Claim, IdempotencyStore, StoredResponse } from './http/idempotency.js';
+import type { MigrationStep } from './migrate.js';
+
+/** Seconds for which a claim keeps others out: longer than any call takes, or its process has died. */
+const LEASE = 30;
+const KEPT = '30 days';
+
+/** The platform's own tables. */
+export const platformMigrations: readonly MigrationStep[] = [
+  {
+    name: '0001-idempotency',
+    async up(db) {
+      await sql`CREATE SCHEMA platform`.execute(db);
+      // key and fingerprint are keyed digests; nothing in a row can be read back to a person.
+      await sql`
+        CREATE TABLE platform.idempotency (
+          key bytea PRIMARY KEY,
+          fingerprint bytea NOT NULL,
+          lease uuid NOT NULL,
+          leased_until timestamptz NOT NULL,
+          created_at timestamptz NOT NULL,
+          response text
+        ) WITH (fillfactor = 70)`.execute(db);
+      // For the purge alone, and rows lie in the order of their time: the smallest index there is.
+      await sql`CREATE INDEX ON platform.idempotency USING brin (created_at)`.execute(db);
+      await sql.raw(`GRANT USAGE ON SCHEMA platform TO ${RUNTIME_ROLE}`).execute(db);
+      await sql
+        .raw(`GRANT SELECT, INSERT, UPDATE, DELETE ON platform.idempotency TO ${RUNTIME_ROLE}`)
+        .execute(db);
+    },
+  },
+  {
+    name: '0002-receipts-of-nothing',
+    async up(db) {
+      // A receipt without events is found nowhere else: no event tells of it.
+      await sql`
+        CREATE INDEX ON platform.idempotency ((response::jsonb -> 'body' ->> 'receiptId'))
+        WHERE response LIKE '%"events":[]%'`.execute(db);
+    },
+  },
+];
+
+interface Asked {
+  readonly key: Buffer;
+  readonly fingerprint: Buffer;
+  readonly lease: string;
+}
+
+interface Finished {
+  readonly key: Buffer;
+  readonly lease: string;
+  /** Undefined: released. */
+  readonly response: string | undefined;
+}
+
+/**
+ * The idempotency store in PostgreSQL. Its commits do not wait for the disk (`synchronous_commit = off`, for
+ * this statement's transaction only): what a crash of the database may lose here is the last fraction of a
+ * second of claims and answers, and a retry is then decided again and finds its receipt in the stream.
+ * Concurrent claims and answers of a process travel together.
+ */
+export class PostgresIdempotencyStore implements IdempotencyStore {
+  private readonly claims: Batch<Asked, boolean>;
+  private readonly results: Batch<Finished, void>;
+
+  constructor(private readonly db: Kysely<unknown>) {
+    this.claims = new Batch(
+      (asked) => this.insert(asked),
+      ({ key }) => key.toString('latin1'),
+    );
+    this.results = new Batch(
+      (done) => this.write(done),
+      ({ key }) => key.toString('latin1'),
+    );
+  }
+
+  async claim(key: Uint8Array, fingerprint: Uint8Array): Promise<Claim> {
+    const asked = {
+      key: Buffer.from(key),
+      fingerprint: Buffer.from(fingerprint),
+      lease: randomUUID(),
+    };
+    for (;;) {
+      if (await this.claims.add(asked)) return { kind: 'claimed', lease: asked.lease };
+      const claim = await this.known(asked);
+      // Undefined: it was released or purged between the two statements.
+      if (claim) return claim;
+    }
+  }
+
+  async complete(key: Uint8Array, lease: string, response: StoredResponse): Promise<void> {
+    await this.results.add({ key: Buffer.from(key), lease, response: JSON.stringify(response) });
+  }
+
+  async release(key: Uint8Array, lease: string): Promise<void> {
+    await this.results.add({ key: Buffer.from(key), lease, response: undefined });
+  }
+
+  /** The answer that holds this receipt, where it was for something already on record: its events are none. */
+  async receiptOfNothing(receiptId: string): Promise<unknown> {
+    const { rows } = await sql<{ body: unknown }>`
+      SELECT response::jsonb -> 'body' AS body FROM platform.idempotency
+      WHERE response::jsonb -> 'body' ->> 'receiptId' = ${receiptId}
+        AND response LIKE '%"events":[]%'`.execute(this.db);
+    return rows[0]?.body;
+  }
+
+  /** Forgets what is older than 30 days, a part at a time; returns how many. To be run daily or so. */
+  async purge(): Promise<number> {
+    for (let total = 0; ;) {
+      const { numAffectedRows = 0n } = await sql`
+        DELETE FROM platform.idempotency WHERE key IN (
+          SELECT key FROM platform.idempotency
+          WHERE created_at < now() - ${sql.lit(KEPT)}::interval LIMIT 5000
+        )`.execute(this.db);
+      total += Number(numAffectedRows);
+      if (numAffectedRows < 5000n) return total;
+    }
+  }
+
+  /** Which of the keys were free and are now taken. */
+  private async insert(asked: readonly Asked[]): Promise<readonly boolean[]> {
+    const { rows } = await sql<{ lease: string }>`
+      INSERT INTO platform.idempotency (key, fingerprint, lease, leased_until, created_at)
+      SELECT key, fingerprint, lease, now() + ${sql.lit(`${LEASE} s`)}::interval, now()
+      FROM unnest(
+        ${asked.map(({ key }) => key)}::bytea[],
+        ${asked.map(({ fingerprint }) => fingerprint)}::bytea[],
+        ${asked.map(({ lease }) => lease)}::uuid[]
+      ) AS asked (key, fingerprint, lease), ${DEFERRED}
+      ON CONFLICT (key) DO NOTHING
+      RETURNING lease`.execute(this.db);
+    const taken = new Set(rows.map(({ lease }) => lease));
+    return asked.map(({ lease }) => taken.has(lease));
+  }
+
+  /** What a key that is not free stands for; takes it over where its time, or its holder's, has ended. */
+  private async known({ key, fingerprint, lease }: Asked): Promise<Claim | undefined> {
+    const taken = await sql`
+      UPDATE platform.idempotency
+      SET fingerprint = ${fingerprint}, lease = ${lease}, response = NULL, created_at = now(),
+          leased_until = now() + ${sql.lit(`${LEASE} s`)}::interval
+      WHERE key = ${key} AND (
+        created_at < now() - ${sql.lit(KEPT)}::interval
+        OR (response IS NULL AND leased_until < now() AND fingerprint = ${fingerprint})
+      )`.execute(this.db);
+    if (taken.numAffectedRows === 1n) return { kind: 'claimed', lease };
+    const { rows } = await sql<{ same: boolean; response: string | null }>`
+      SELECT fingerprint = ${fingerprint} AS same, response
+      FROM platform.idempotency WHERE key = ${key}`.execute(this.db);
+    const [row] = rows;
+    if (!row) return undefined;
+    if (!row.same) return { kind: 'reused' };
+    if (row.response === null) return { kind: 'in-flight' };
+    return { kind: 'done', response: JSON.parse(row.response) as StoredResponse };
+  }
+
+  private async write(done: readonly Finished[]): Promise<readonly void[]> {
+    const stored = done.filter(({ response }) => response !== undefined);
+    const released = done.filter(({ response }) => response === undefined);
+    if (stored.length > 0)
+      await sql`
+        UPDATE platform.idempotency AS kept SET response = done.response
+        FROM unnest(
+          ${stored.map(({ key }) => key)}::bytea[],
+          ${stored.map(({ lease }) => lease)}::uuid[],
+          ${stored.map(({ response }) => response)}::text[]
+        ) AS done (key, lease, response), ${DEFERRED}
+        WHERE kept.key = done.key AND kept.lease = done.lease`.execute(this.db);
+    if (released.length > 0)
+      await sql`
+        DELETE FROM platform.idempotency AS kept
+        USING unnest(
+          ${released.map(({ key }) => key)}::bytea[],
+          ${released.map(({ lease }) => lease)}::uuid[]
+        ) AS done (key, lease), ${DEFERRED}
+        WHERE kept.key = done.key AND kept.lease = done.lease`.execute(this.db);
+    return done.map(() => undefined);
+  }
+}
+
+/** Evaluated once by the statement that joins it, and in force until that statement's transaction has committed. */
+const DEFERRED = sql`(SELECT set_config('synchronous_commit', 'off', true)) AS deferred`;

@@ -1,0 +1,13 @@
+import type { Position } from '#core/kernel/position.js';
+
+/** What a read needs to know of the read models before it answers from one; the projector is behind it. */
+export interface ReadModels {
+  /** Waits up to 2 s until all named have passed `position`, else refuses with `projection-lagging`. */
+  waitFor(position: Position, names: readonly string[]): Promise<void>;
+  /** Refuses with `read-model-stale` where one is stopped, or more than 10 s behind: never a guess. */
+  mustBeFresh(names: readonly string[]): Promise<void>;
+  /** Whether everything that serves decisions and subjects has passed `position`. */
+  visible(position: Position): Promise<boolean>;
+}
+
+export const READ_MODELS = Symbol('ReadModels');

@@ -1,0 +1,242 @@
+import type { Kysely } from 'kysely';
+import type { Recorded } from '#core/kernel/event.js';
+import { comparePositions, laterOf, type Position, START } from '#core/kernel/position.js';
+import { type Mark, markOf } from './apply.js';
+import { LogFailed, MustStop } from './failure.js';
+import { advance, type Advance, advanced, type CaughtUp, type Lease, renew } from './lease.js';
+import {
+  ledgerIdOf,
+  type LogPage,
+  type LogReader,
+  type Outcome,
+  reading,
+  settled,
+  unsettled,
+} from './log-reader.js';
+import type { Nudge } from './nudge.js';
+
+/** How often a scan that found nothing may move the checkpoint, unless somebody waits for it. */
+const MOVE_OVER_INTERVAL = 1_000;
+/** How often the log is asked directly while somebody waits for a position that was not delivered yet. */
+const IMPATIENCE = 25;
+/** How long an event may be in the log without being delivered. */
+const PATIENCE = 10_000;
+
+export interface Following {
+  readonly db: Kysely<unknown>;
+  readonly log: LogReader;
+  readonly lease: Lease;
+  readonly categories: readonly string[];
+  /** Events a page at most. */
+  readonly limit: number;
+  readonly signal: AbortSignal;
+  /** Fired when somebody waits, or when there is something to do in `between`. */
+  readonly nudge: Nudge;
+  /** A position that somebody waits for, beyond the checkpoint. */
+  wanted(): Position | undefined;
+  /** MUST move the lease to the mark. */
+  onEvents(events: readonly Recorded[], mark: Mark): Promise<void>;
+  /** Called after every committed step. */
+  onMoved(): void;
+  /** Work of its own, between pages, when the clock (milliseconds) has reached `dueAt`. */
+  readonly between?: { dueAt(): number; run(): Promise<void> };
+}
+
+/**
+ * Follows the log from the lease's position until `signal` aborts, one step after the other: a page, the
+ * lease's renewal, a checkpoint moved over what does not matter here. Sleeps while there is nothing.
+ *
+ * Throws MustStop where the log is not the one the checkpoint comes from or can not be read on,
+ * OwnershipLost, and what passes.
+ */
+export async function followUnderLease(work: Following): Promise<void> {
+  await proveCheckpoint(work.log, work.lease);
+  const ending = new AbortController();
+  const signal = AbortSignal.any([work.signal, ending.signal]);
+  const { categories, limit, lease } = work;
+  const pages = work.log
+    .follow(lease.position, { categories, limit, signal })
+    [Symbol.asyncIterator]();
+  try {
+    await new Follower(work, pages).run();
+  } catch (error) {
+    if (!work.signal.aborted) throw error;
+  } finally {
+    ending.abort();
+    // Not awaited: a reading that hangs must not keep the lease from being released.
+    void settled(Promise.resolve(pages.return?.()));
+  }
+}
+
+class Follower {
+  /** Scanned this far, with nothing between the checkpoint and here that matters. */
+  private scanned: Position;
+  private arrived: Outcome<IteratorResult<LogPage>> | undefined;
+  private renewAt = Date.now();
+  private moveOverAt = 0;
+  private askAt = 0;
+  /** An event that the log has for us, and since when it was not delivered. */
+  private overdue: { position: Position; since: number } | undefined;
+
+  constructor(
+    private readonly work: Following,
+    private readonly pages: AsyncIterator<LogPage>,
+  ) {
+    this.scanned = work.lease.position;
+  }
+
+  async run(): Promise<void> {
+    const { signal, nudge } = this.work;
+    this.fetch();
+    while (!signal.aborted) {
+      if (this.arrived === undefined) await nudge.sleep(this.idleTime(), signal);
+      if (signal.aborted) return;
+      if (this.arrived !== undefined) await this.take(await reading(() => this.delivered()));
+      await this.chores();
+    }
+  }
+
+  private fetch(): void {
+    this.arrived = undefined;
+    void settled(this.pages.next()).then((outcome) => {
+      this.arrived = outcome;
+      this.work.nudge.fire();
+    });
+  }
+
+  private async delivered(): Promise<LogPage> {
+    const { done, value } = await unsettled(this.arrived as Outcome<IteratorResult<LogPage>>);
+    if (done) throw new Error('the log ended');
+    // The next one is asked for before this one is worked on, so that reading and writing overlap.
+    this.fetch();
+    return value;
+  }
+
+  private async take(page: LogPage): Promise<void> {
+    this.overdue = undefined;
+    if (page.events.length === 0) {
+      this.scanned = laterOf(this.scanned, page.scannedTo);
+      return;
+    }
+    await this.work.onEvents(page.events, await this.mark(page));
+    this.moved();
+  }
+
+  private async chores(): Promise<void> {
+    const { between, signal } = this.work;
+    if (between && Date.now() >= between.dueAt()) await between.run();
+    if (signal.aborted) return;
+    const now = Date.now();
+    const [waitedFor, scanned] = [this.isWaitedFor(), this.hasScanned()];
+    if (now >= this.renewAt) await this.ask();
+    else if (scanned && (waitedFor || now >= this.moveOverAt)) await this.moveOver();
+    else if (waitedFor && now >= this.askAt) await this.ask();
+  }
+
+  /**
+   * Asks the log directly whether there is something, which proves that nothing is missing where there is
+   * not: a subscription that is silent proves nothing. An event that is there and not delivered for long
+   * ends the following, and it is begun anew.
+   */
+  private async ask(): Promise<void> {
+    const { log, categories, lease, db } = this.work;
+    const asked = Date.now();
+    this.askAt = asked + IMPATIENCE;
+    const page = await this.peek(() => log.readAll(this.scanned, { categories, limit: 1 }));
+    const [waiting] = page?.events ?? [];
+    if (page !== undefined && waiting === undefined) {
+      this.overdue = undefined;
+      this.scanned = laterOf(this.scanned, page.scannedTo);
+      const moves = this.hasScanned() || Date.now() >= this.renewAt;
+      if (moves) await this.moveOver({ millisecondsAgo: Date.now() - asked });
+      return;
+    }
+    if (Date.now() >= this.renewAt) {
+      await renew(db, lease);
+      this.renewAt = Date.now() + renewalOf(lease);
+    }
+    if (waiting === undefined) return;
+    if (this.overdue?.position !== waiting.position)
+      this.overdue = { position: waiting.position, since: asked };
+    if (asked - this.overdue.since > PATIENCE && this.arrived === undefined)
+      throw new LogFailed(new Error('following the log delivers nothing'));
+  }
+
+  /** What can not be read on is delivered as such, in its turn. */
+  private async peek(read: () => Promise<LogPage>): Promise<LogPage | undefined> {
+    try {
+      return await reading(read);
+    } catch (error) {
+      if (error instanceof MustStop) return undefined;
+      throw error;
+    }
+  }
+
+  private async moveOver(caughtUpAt?: CaughtUp): Promise<void> {
+    const { db, lease } = this.work;
+    const mark = await this.mark({ events: [], scannedTo: this.scanned });
+    const step: Advance = { ...mark, applied: 0, ...(caughtUpAt ? { caughtUpAt } : {}) };
+    await advance(db, lease, step);
+    advanced(lease, step);
+    this.moved();
+  }
+
+  private async mark(page: LogPage): Promise<Mark> {
+    const { log, lease } = this.work;
+    const ledgerId = lease.ledgerId ?? (await ledgerIdOf(log));
+    const known: Mark = { to: lease.position, anchor: lease.anchor, ledgerId };
+    return page.scannedTo === lease.position ? known : markOf(log, page, known);
+  }
+
+  private moved(): void {
+    const { lease, onMoved } = this.work;
+    const now = Date.now();
+    this.scanned = laterOf(this.scanned, lease.position);
+    this.renewAt = now + renewalOf(lease);
+    this.moveOverAt = now + MOVE_OVER_INTERVAL;
+    onMoved.call(this.work);
+  }
+
+  private hasScanned(): boolean {
+    return comparePositions(this.scanned, this.work.lease.position) > 0;
+  }
+
+  private isWaitedFor(): boolean {
+    const wanted = this.work.wanted();
+    return wanted !== undefined && comparePositions(wanted, this.work.lease.position) > 0;
+  }
+
+  private idleTime(): number {
+    const due = [this.renewAt];
+    if (this.work.between) due.push(this.work.between.dueAt());
+    if (this.hasScanned()) due.push(this.moveOverAt);
+    if (this.isWaitedFor()) due.push(this.askAt);
+    return Math.max(0, Math.min(...due) - Date.now());
+  }
+}
+
+/** Often enough that an idle projection is known to be up to date within the ten seconds readers allow. */
+function renewalOf(lease: Lease): number {
+  return Math.min(lease.milliseconds / 3, 2_000);
+}
+
+/**
+ * Proves that the rows were made from this log: the ledger is the one they name and holds, at its place,
+ * the event that the checkpoint rests on. Throws MustStop (`checkpoint-not-in-log`) otherwise: going on
+ * would skip what a restored or exchanged log holds differently.
+ */
+export async function proveCheckpoint(log: LogReader, lease: Lease): Promise<void> {
+  const { position, anchor } = lease;
+  if (position === START) return;
+  const missing = (what: string) => new MustStop(position, 'checkpoint-not-in-log', what);
+  const ledgerId = await ledgerIdOf(log);
+  if (ledgerId === undefined) throw missing('the log is empty');
+  if (lease.ledgerId !== undefined && lease.ledgerId !== ledgerId)
+    throw missing(`the rows were made from ledger ${lease.ledgerId}, this is ${ledgerId}`);
+  if (anchor === undefined) return;
+  const there = await reading(() => log.at(anchor.position));
+  if (there?.id !== anchor.eventId)
+    throw missing(
+      `at ${anchor.position} the rows hold ${anchor.eventId}, the log ${there?.id ?? 'nothing'}`,
+    );
+}

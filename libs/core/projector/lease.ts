@@ -1,0 +1,224 @@
+import { type Kysely, sql } from 'kysely';
+import type { Position } from '#core/kernel/position.js';
+import {
+  type Anchor,
+  type Checkpoint,
+  checkpointColumns,
+  checkpointFrom,
+  type CheckpointTable,
+  tableOf,
+} from './checkpoint.js';
+import { type MustStop, OwnershipLost } from './failure.js';
+
+/**
+ * The right to write one projection's rows, held by one runner at a time. What protects the rows is not
+ * the lease's time but its epoch: every write moves the checkpoint from the position the owner knows,
+ * under the epoch the owner was given, in the transaction of the rows. An owner that slept through its
+ * lease finds another epoch and writes nothing.
+ *
+ * All times are the database's, so the clocks of the processes do not matter.
+ */
+export interface Lease {
+  readonly table: CheckpointTable;
+  readonly name: string;
+  readonly owner: string;
+  readonly epoch: string;
+  readonly milliseconds: number;
+  /** As the checkpoint has it; moves with every `advance`. */
+  position: Position;
+  anchor: Anchor | undefined;
+  ledgerId: string | undefined;
+  /** By this process's monotonic clock, before the database was last asked for more time. */
+  renewedAt: number;
+}
+
+export interface Claim {
+  readonly table: CheckpointTable;
+  readonly name: string;
+  readonly owner: string;
+  readonly milliseconds: number;
+  /** Also where it was stopped: it is then tried once more. */
+  readonly evenIfStopped: boolean;
+}
+
+/**
+ * Takes the lease where nobody holds it, its holder's time is up, or the holder was this same owner. A row
+ * that another transaction has locked counts as held: its owner is in the middle of a batch. Undefined
+ * where it can not be had now.
+ */
+export async function acquire(
+  db: Kysely<unknown>,
+  claim: Claim,
+): Promise<{ lease: Lease; checkpoint: Checkpoint } | undefined> {
+  const table = tableOf(claim.table);
+  const renewedAt = performance.now();
+  const { rows } = await sql`
+    update ${table} set owner = ${claim.owner}, epoch = epoch + 1, error = null,
+           status = case status when 'stopped' then 'running' else status end,
+           lease_until = clock_timestamp() + ${claim.milliseconds} * interval '1 millisecond',
+           updated_at = clock_timestamp()
+     where name = (
+       select name from ${table}
+        where name = ${claim.name}
+          and (owner is null or owner = ${claim.owner} or lease_until < clock_timestamp())
+          and (${claim.evenIfStopped} or status <> 'stopped')
+          for update skip locked)
+    returning ${checkpointColumns}`.execute(db);
+  if (rows[0] === undefined) return undefined;
+  const checkpoint = checkpointFrom(rows[0]);
+  const lease: Lease = {
+    table: claim.table,
+    name: claim.name,
+    owner: claim.owner,
+    milliseconds: claim.milliseconds,
+    epoch: checkpoint.epoch,
+    position: checkpoint.position,
+    anchor: checkpoint.anchor,
+    ledgerId: checkpoint.ledgerId,
+    renewedAt,
+  };
+  return { lease, checkpoint };
+}
+
+export interface Advance {
+  readonly to: Position;
+  readonly anchor: Anchor | undefined;
+  readonly ledgerId: string | undefined;
+  /** Events applied by this step. */
+  readonly applied: number;
+  /** Everything recorded before this is in the rows now, as far as this step knows. */
+  readonly caughtUpAt?: CaughtUp;
+}
+
+/** A moment by the ledger's clock, or milliseconds ago by the database's. */
+export type CaughtUp = { readonly recordedAt: string } | { readonly millisecondsAgo: number };
+
+/**
+ * Moves the checkpoint and renews the lease. The rows of the same transaction `tx` go to `schema`: it
+ * becomes the search path. The row stays locked until `tx` ends, which keeps every other runner out; should
+ * this process freeze meanwhile, the database ends the transaction after the lease's time.
+ *
+ * Throws OwnershipLost where epoch or position are not what this owner knows. The caller sets the lease's
+ * position once `tx` is committed (`advanced`).
+ */
+export async function advance(
+  tx: Kysely<unknown>,
+  lease: Lease,
+  step: Advance,
+  schema?: string,
+): Promise<void> {
+  const settings =
+    schema === undefined
+      ? sql``
+      : sql`, set_config('search_path', ${searchPath(schema)}, true) as path,
+          set_config('idle_in_transaction_session_timeout', ${String(lease.milliseconds)}, true) as idle`;
+  const { rows } = await sql`
+    update ${tableOf(lease.table)}
+       set position = ${step.to}::bigint,
+           anchor_position = ${step.anchor?.position ?? '0'}::bigint,
+           event_id = ${step.anchor?.eventId ?? null},
+           ledger_id = ${step.ledgerId ?? null},
+           applied = applied + ${step.applied},
+           caught_up_at = greatest(caught_up_at, ${momentOf(step.caughtUpAt)}),
+           lease_until = clock_timestamp() + ${lease.milliseconds} * interval '1 millisecond',
+           updated_at = clock_timestamp()
+     where name = ${lease.name} and epoch = ${lease.epoch}::bigint
+       and position = ${lease.position}::bigint
+    returning name ${settings}`.execute(tx);
+  if (rows.length === 0) throw new OwnershipLost(lease.name);
+}
+
+/** Remembers in memory what `advance` wrote, after its transaction was committed. */
+export function advanced(lease: Lease, step: Advance): void {
+  lease.position = step.to;
+  lease.anchor = step.anchor;
+  lease.ledgerId = step.ledgerId;
+}
+
+/** Only more time. Throws OwnershipLost. */
+export async function renew(db: Kysely<unknown>, lease: Lease): Promise<void> {
+  const asked = performance.now();
+  const { numAffectedRows } = await sql`
+    update ${tableOf(lease.table)}
+       set lease_until = clock_timestamp() + ${lease.milliseconds} * interval '1 millisecond',
+           updated_at = clock_timestamp()
+     where name = ${lease.name} and epoch = ${lease.epoch}::bigint`.execute(db);
+  if (numAffectedRows === 0n) throw new OwnershipLost(lease.name);
+  lease.renewedAt = asked;
+}
+
+/**
+ * Makes sure that the lease holds for some while yet, before something is done that no transaction can
+ * take back. A process that was frozen finds out here. Throws OwnershipLost.
+ */
+export async function assertHeld(db: Kysely<unknown>, lease: Lease): Promise<void> {
+  if (performance.now() - lease.renewedAt > lease.milliseconds / 2) await renew(db, lease);
+}
+
+/** Lets another runner take over at once. Nothing happens where the lease was lost. */
+export async function release(db: Kysely<unknown>, lease: Lease): Promise<void> {
+  await sql`
+    update ${tableOf(lease.table)}
+       set owner = null, lease_until = null, updated_at = clock_timestamp()
+     where name = ${lease.name} and epoch = ${lease.epoch}::bigint`.execute(db);
+}
+
+/** Records why it stands still, and gives the lease back: nobody takes it up until it is resumed. */
+export async function stopWith(db: Kysely<unknown>, lease: Lease, reason: MustStop): Promise<void> {
+  const error = { position: reason.position, code: reason.code, message: reason.message };
+  const { numAffectedRows } = await sql`
+    update ${tableOf(lease.table)}
+       set status = 'stopped', error = ${JSON.stringify(error)}::jsonb, owner = null,
+           lease_until = null, updated_at = clock_timestamp()
+     where name = ${lease.name} and epoch = ${lease.epoch}::bigint`.execute(db);
+  if (numAffectedRows === 0n) throw new OwnershipLost(lease.name);
+}
+
+/** Sets what was stopped going again; true where it was stopped. */
+export async function resume(
+  db: Kysely<unknown>,
+  table: CheckpointTable,
+  name: string,
+): Promise<boolean> {
+  const { numAffectedRows } = await sql`
+    update ${tableOf(table)} set status = 'running', error = null, updated_at = clock_timestamp()
+     where name = ${name} and status = 'stopped'`.execute(db);
+  return numAffectedRows === 1n;
+}
+
+/** Names that are not qualified are this schema's, and never those of a temporary table. */
+export function searchPath(schema: string): string {
+  return `"${schema}", pg_temp`;
+}
+
+/** The ledger's clock may run ahead of the database's: what is said to be complete is never in the future. */
+function momentOf(caughtUp: CaughtUp | undefined) {
+  if (caughtUp === undefined) return sql`null::timestamptz`;
+  if ('recordedAt' in caughtUp)
+    return sql`least(${caughtUp.recordedAt}::timestamptz, clock_timestamp())`;
+  return sql`clock_timestamp() - ${caughtUp.millisecondsAgo} * interval '1 millisecond'`;
+}
+
+/**
+ * Renews the lease while `work` goes on outside of any transaction on its row. Where it is lost, the
+ * signal aborts, and OwnershipLost is thrown once `work` has ended.
+ */
+export async function whileRenewing<T>(
+  db: Kysely<unknown>,
+  lease: Lease,
+  work: (lost: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const lost = new AbortController();
+  const renewing = setInterval(() => {
+    renew(db, lease).catch((error: unknown) => {
+      // A renewal that fails otherwise is tried again; the epoch guards what is written.
+      if (error instanceof OwnershipLost) lost.abort(error);
+    });
+  }, lease.milliseconds / 3);
+  try {
+    return await work(lost.signal);
+  } finally {
+    clearInterval(renewing);
+    if (lost.signal.aborted) throw new OwnershipLost(lease.name);
+  }
+}

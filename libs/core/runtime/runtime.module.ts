@@ -1,0 +1,34 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { systemClock } from '#core/kernel/instant.js';
+import { Ledger } from '#core/ledger/ledger.js';
+import { DIGEST, IDEMPOTENCY_STORE } from '#core/platform/http/idempotency.js';
+import { PostgresIdempotencyStore } from '#core/platform/idempotency.postgres.js';
+import { CLOCK, DATABASE } from '#core/platform/tokens.js';
+import { DERIVATION, LOOKUP_INDEX, VAULT } from '#core/vault/tokens.js';
+import type { Runtime } from './runtime.js';
+
+/** The ports of an opened runtime as Nest providers, for every slice. Closing stays with who opened it. */
+@Module({})
+export class RuntimeModule {
+  static with(runtime: Runtime): DynamicModule {
+    const { ledger, vault, index, derivation, database } = runtime;
+    const providers = [
+      { provide: Ledger, useValue: ledger },
+      { provide: VAULT, useValue: vault },
+      { provide: LOOKUP_INDEX, useValue: index },
+      { provide: DERIVATION, useValue: derivation },
+      { provide: DIGEST, useValue: derivation },
+      { provide: DATABASE, useValue: database },
+      { provide: CLOCK, useValue: systemClock },
+      { provide: PostgresIdempotencyStore, useValue: new PostgresIdempotencyStore(database) },
+      { provide: IDEMPOTENCY_STORE, useExisting: PostgresIdempotencyStore },
+    ];
+    return {
+      module: RuntimeModule,
+      global: true,
+      providers,
+      exports: providers.map(({ provide }) => provide),
+    };
+  }
+}
+

@@ -1,0 +1,147 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Kysely } from 'kysely';
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import type { EventCatalogue } from '#core/kernel/catalogue.js';
+import { systemClock } from '#core/kernel/instant.js';
+import { Codec } from '#core/ledger/codec.js';
+import { ensureCreated } from '#core/ledger/created.js';
+import { Ledger, type StreamGuard } from '#core/ledger/ledger.js';
+import type { EventStore } from '#core/ledger/port.js';
+import { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
+import { ledgerMigrations } from '#core/ledger/postgres/schema.js';
+import type { Config } from '#core/platform/config.js';
+import { kyselyOn, openPool, RUNTIME_ROLE } from '#core/platform/database.js';
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '#core/platform/embedded-postgres.js';
+import { platformMigrations } from '#core/platform/idempotency.postgres.js';
+import { failureOf } from '#core/platform/logging.js';
+import { migrate, type MigrationReport } from '#core/platform/migrate.js';
+import { migrations as projectorMigrations } from '#core/projector/migrations.js';
+import { type OpenVault, openVault } from '#core/vault/postgres/open-vault.js';
+import { migrations as vaultMigrations } from '#core/vault/postgres/migrations.js';
+
+/** What the domain brings to the core: its events, and what guards its streams. */
+export interface DomainParts {
+  readonly eventCatalogue: EventCatalogue;
+  readonly guards: readonly StreamGuard[];
+}
+
+/** The ports of one process, opened on what the configuration names. */
+export interface Runtime extends OpenVault {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly eventCatalogue: EventCatalogue;
+  readonly store: EventStore;
+  readonly ledger: Ledger;
+  /** Sessions with the runtime role on the ledger's database: read models and bookkeeping. */
+  readonly database: Kysely<unknown>;
+  readonly pool: pg.Pool;
+  readonly migrated: MigrationReport;
+  /** Where everything lies; holds no password. */
+  readonly databaseUrl: string;
+  close(): Promise<void>;
+}
+
+/** This configuration asks for something that this version can not do. */
+export class NotAvailable extends Error {
+  override readonly name = 'NotAvailable';
+}
+
+/**
+ * Opens database, vault and log, in this order, bringing schemas up to date; closes what it opened where
+ * one of them fails.
+ * @throws NotAvailable, MigrationFailed, EmbeddedPostgresError, and what the vault says of its key file
+ */
+export async function openRuntime(config: Config, parts: DomainParts, logger: Logger): Promise<Runtime> {
+  if (config.eventStore !== 'postgres')
+    throw new NotAvailable('EVENT_STORE: only postgres is available in this version');
+  const opened: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const one of opened.splice(0).reverse()) await one();
+  };
+  try {
+    const url = config.databaseUrl ?? (await embedded(config, logger, opened)).url;
+    const vaultUrl = config.vaultDatabaseUrl ?? url;
+    const migrated = await bringUpToDate(url, vaultUrl, logger);
+
+    const pool = openPool({
+      connectionString: url,
+      applicationName: 'consent-ledger',
+      role: RUNTIME_ROLE,
+      max: 20,
+      onError: (error) => logger.warn({ failure: failureOf(error) }, 'idle database session lost'),
+    });
+    const database = kyselyOn<unknown>(pool);
+    opened.push(() => database.destroy());
+    const vaultPool = openPool({
+      connectionString: vaultUrl,
+      applicationName: 'consent-ledger vault',
+      role: RUNTIME_ROLE,
+      max: 5,
+      onError: (error) => logger.warn({ failure: failureOf(error) }, 'idle vault session lost'),
+    });
+    opened.push(() => vaultPool.end());
+
+    const keyFile = config.vaultKeyFile ?? join(config.dataDirectory, 'keys', 'epoch-keys.json');
+    await mkdir(dirname(keyFile), { recursive: true, mode: 0o700 });
+    const vault = await openVault({ pool: vaultPool, keyFile });
+    opened.push(() => vault.vault.close());
+
+    const store = new PostgresLedger({ connectionString: url });
+    opened.push(() => store.close());
+    const ledger = new Ledger(store, new Codec(parts.eventCatalogue, vault.vault), parts.guards);
+    await ensureCreated(ledger, systemClock);
+    const { eventCatalogue } = parts;
+    return { ...vault, config, logger, eventCatalogue, store, ledger, database, pool, migrated, databaseUrl: url, close };
+  } catch (error) {
+    await close().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function embedded(
+  { dataDirectory }: Config,
+  logger: Logger,
+  opened: (() => Promise<unknown>)[],
+): Promise<EmbeddedPostgres> {
+  const postgres = await startEmbeddedPostgres({
+    directory: dataDirectory,
+    log: (message) => logger.info(message),
+  });
+  let stopping = false;
+  opened.push(() => {
+    stopping = true;
+    return postgres.stop();
+  });
+  void postgres.exited.then(({ code, signal }) => {
+    if (stopping) return;
+    logger.fatal({ code, signal }, 'the embedded PostgreSQL ended by itself; start again to recover');
+    process.exit(1);
+  });
+  return postgres;
+}
+
+/** As the owner of the databases; every later session gives these rights up. */
+async function bringUpToDate(url: string, vaultUrl: string, logger: Logger): Promise<MigrationReport> {
+  const asOwner = async (connectionString: string, lists: Parameters<typeof migrate>[1]) => {
+    const pool = openPool({
+      connectionString,
+      applicationName: 'consent-ledger migrate',
+      max: 2,
+      statementTimeout: 0,
+      onError: (error) => logger.warn({ failure: failureOf(error) }, 'idle migration session lost'),
+    });
+    const db = kyselyOn<unknown>(pool);
+    try {
+      return await migrate(db, lists);
+    } finally {
+      await db.destroy();
+    }
+  };
+  const ledger = { ledger: ledgerMigrations, projector: projectorMigrations, platform: platformMigrations };
+  const vault = { vault: vaultMigrations };
+  return url === vaultUrl
+    ? asOwner(url, { ...ledger, ...vault })
+    : [...(await asOwner(url, ledger)), ...(await asOwner(vaultUrl, vault))];
+}
