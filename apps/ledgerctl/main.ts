@@ -1,0 +1,194 @@
+import 'reflect-metadata';
+import { readFile } from 'node:fs/promises';
+import { Command, CommanderError, Option } from 'commander';
+import { readConfig } from '#core/platform/config.js';
+import { Api } from './api.js';
+import { connect } from './connection.js';
+import { importFile } from './import-file.js';
+import { EXIT, Output } from './output.js';
+import { askAudience, askCounts, askDecision, eraseSubject, issueKey, listKeys, revokeKey, showTimeline } from './people.js';
+import { applyCatalogue, listCatalogue } from './catalogue.js';
+import { seedDemo } from './seed.js';
+import { doctor, migrateStore, rebuild, rotateVault, serve, vaultStatus, verifyLog } from './store.js';
+
+/** `ledgerctl`: for operators and auditors. */
+
+const program = new Command('ledgerctl')
+  .description('The consent ledger’s command line.')
+  .option('--json', 'machine-readable results')
+  .exitOverride()
+  .showHelpAfterError()
+  .configureHelp({ sortSubcommands: true })
+  .addHelpText(
+    'after',
+    `
+Talks to the server of LEDGER_URL with LEDGER_API_KEY; else to the one that runs on LEDGER_DATA_DIR;
+else opens the store itself.
+
+Exit codes: 0 done; 1 done, and something was rejected or found; 2 not understood; 3 could not be done.`,
+  );
+
+let exitCode: number = EXIT.ok;
+const output = () => new Output(program.opts<{ json?: boolean }>().json ?? false);
+
+/** Runs something that asks the API, and closes what was opened for it. */
+async function online(run: (api: Api, out: Output) => Promise<number | void>): Promise<void> {
+  const connection = await connect(readConfig());
+  try {
+    exitCode = (await run(new Api(connection), output())) ?? EXIT.ok;
+  } finally {
+    await connection.close();
+  }
+}
+
+/** Runs something that works on the store itself. */
+async function offline(
+  run: (config: ReturnType<typeof readConfig>, out: Output) => Promise<number | void>,
+): Promise<void> {
+  exitCode = (await run(readConfig(), output())) ?? EXIT.ok;
+}
+
+const asOf = new Option('--as-of <time>', 'what was true then (RFC 3339 with zone)');
+const knownAt = new Option('--known-at <when>', 'what the ledger knew: a time, or position:N');
+const json = async (file: string) => JSON.parse(await readFile(file, 'utf8')) as object;
+
+program.command('serve').description('serve the API and follow the log, until stopped').action(() => serve());
+
+const catalogue = program.command('catalogue').description('the privacy centre');
+catalogue
+  .command('apply <file>')
+  .description('purposes, controllers, notices and topics from one JSON file; again changes nothing')
+  .action((file: string) => online(async (api, out) => applyCatalogue(api, await json(file), out)));
+for (const [kind, plural] of [
+  ['purpose', 'purposes'],
+  ['notice', 'notices'],
+  ['topic', 'topics'],
+] as const) {
+  const command = program.command(kind).description(`${plural} of the privacy centre`);
+  command
+    .command('list')
+    .description(`list ${plural}`)
+    .action(() => online((api, out) => listCatalogue(api, plural, out)));
+  command
+    .command('add <file>')
+    .description(`add one from a JSON file, the body of POST /v1/${plural}`)
+    .action((file: string) =>
+      online(async (api, out) => {
+        const { body } = await api.call<object>('POST', `/v1/${plural}`, await json(file));
+        out.result(body, JSON.stringify(body));
+      }),
+    );
+}
+
+program
+  .command('import <file>')
+  .description('registrations and interactions from a file, one JSON document a line; again changes nothing')
+  .option('--receipts <file>', 'write the verdict of every line there')
+  .action((file: string, { receipts }: { receipts?: string }) =>
+    online((api, out) => importFile(api, file, out, receipts)),
+  );
+
+program
+  .command('timeline <subject>')
+  .description('every event of a person, in words; a subject id or system:id')
+  .addOption(asOf)
+  .addOption(knownAt)
+  .option('--purpose <key>')
+  .option('--language <tag>', 'en or de')
+  .option('--reveal', 'with personal fields; the look is recorded')
+  .action((subject: string, options: Record<string, string | boolean>) =>
+    online((api, out) => showTimeline(api, subject, options, out)),
+  );
+
+program
+  .command('decide <subject> <purpose>')
+  .description('may we? for a subject id or system:id')
+  .option('--channel <channel>')
+  .option('--topic <key>')
+  .addOption(asOf)
+  .addOption(knownAt)
+  .action((subject: string, purpose: string, options: Record<string, string>) =>
+    online((api, out) => askDecision(api, subject, purpose, options, out)),
+  );
+
+program
+  .command('audience <purpose>')
+  .description('everyone for whom a purpose is allowed: the counts, or with --ids the people')
+  .option('--channel <channel>')
+  .option('--topic <key>')
+  .addOption(asOf)
+  .addOption(knownAt)
+  .option('--ids', 'list the subject ids')
+  .action((purpose: string, options: Record<string, string | boolean>) =>
+    online((api, out) => askAudience(api, purpose, options, out)),
+  );
+
+program
+  .command('counts')
+  .description('people per purpose and answer')
+  .addOption(asOf)
+  .addOption(knownAt)
+  .action((options: Record<string, string>) => online((api, out) => askCounts(api, options, out)));
+
+program
+  .command('erase <subject>')
+  .description('forget a person; waits for the certificate')
+  .requiredOption('--ground <ground>', 'Art. 17(1): no-longer-needed, consent-withdrawn, objected, unlawful, legal-obligation, child')
+  .option('--note <text>')
+  .action((subject: string, options: { ground: string; note?: string }) =>
+    online((api, out) => eraseSubject(api, subject, options, out)),
+  );
+
+const keys = program.command('keys').description('API keys');
+keys.command('list').action(() => online((api, out) => listKeys(api, out)));
+keys
+  .command('issue')
+  .option('--name <name>')
+  .option('--role <role>', 'service, officer, dpo, auditor or admin')
+  .option('--scopes <scopes>', 'comma-separated, in place of a role')
+  .option('--expires-at <time>')
+  .action((options: Record<string, string>) => online((api, out) => issueKey(api, options, out)));
+keys.command('revoke <id>').action((id: string) => online((api, out) => revokeKey(api, id, out)));
+
+program
+  .command('seed')
+  .description('load the example catalogue and people')
+  .requiredOption('--demo')
+  .action(() => online((api, out) => seedDemo(api, out)));
+
+program
+  .command('rebuild [projection]')
+  .description('rebuild read models beside the live ones and switch')
+  .option('--all')
+  .action((name: string | undefined, { all }: { all?: boolean }) =>
+    offline((config, out) => rebuild(config, all ? undefined : name, out)),
+  );
+program
+  .command('verify')
+  .description('check order, contiguity of every stream, and that every event decodes')
+  .action(() => offline((config, out) => verifyLog(config, out)));
+const vault = program.command('vault').description('keys of people');
+vault.command('status').action(() => offline((config, out) => vaultStatus(config, out)));
+vault
+  .command('rotate')
+  .description('begin a new key epoch: whatever copies of destroyed keys exist end here')
+  .action(() => offline((config, out) => rotateVault(config, out)));
+program
+  .command('migrate')
+  .description('bring the schemas up to date')
+  .action(() => offline((config, out) => migrateStore(config, out)));
+program
+  .command('doctor')
+  .description('look at configuration, stores, keys and read models')
+  .action(() => offline((config, out) => doctor(config, out)));
+
+try {
+  await program.parseAsync();
+  process.exitCode = exitCode;
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  else {
+    process.stderr.write(`${error instanceof Error ? error.message : 'failed'}\n`);
+    process.exitCode = EXIT.failed;
+  }
+}

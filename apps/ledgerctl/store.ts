@@ -1,0 +1,184 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, constants, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Recorded } from '#core/kernel/event.js';
+import type { StreamName } from '#core/kernel/ids.js';
+import { comparePositions, type Position, START } from '#core/kernel/position.js';
+import { CannotDecode } from '#core/ledger/codec.js';
+import { LedgerCorrupt } from '#core/ledger/port.js';
+import { Config } from '#core/platform/config.js';
+import { openLog } from '#core/platform/logging.js';
+import { Projector } from '#core/projector/projector.js';
+import { openRuntime, type Runtime } from '#core/runtime/runtime.js';
+import { eventCatalogue, guards, projections } from '#domains/slices.js';
+import { runningServer } from './connection.js';
+import { EXIT, type Output } from './output.js';
+
+/** Work on the store itself, beside a running server or without one. */
+async function onStore<T>(config: Config, run: (runtime: Runtime) => Promise<T>): Promise<T> {
+  // The embedded database of a running server is one that we can be guests of.
+  const { databaseUrl } = (await runningServer(config)) ?? {};
+  const beside = databaseUrl === undefined ? config : config.with({ databaseUrl });
+  const runtime = await openRuntime(beside, { eventCatalogue, guards }, openLog('warn'));
+  try {
+    return await run(runtime);
+  } finally {
+    await runtime.close();
+  }
+}
+
+export async function serve(): Promise<void> {
+  const main = fileURLToPath(new URL('../server/main.js', import.meta.url));
+  const child = spawn(process.execPath, [main], { stdio: 'inherit' });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => child.kill(signal));
+  const [code] = (await once(child, 'exit')) as [number | null];
+  process.exit(code ?? 1);
+}
+
+const PAGE = 2_000;
+
+/** What `verify` found, up to the first thing that does not hold. */
+interface Verified {
+  readonly events: number;
+  readonly streams: number;
+  readonly head: Position;
+  readonly fault?: { readonly position: Position; readonly reason: string };
+}
+
+/** Order, contiguity of every stream's revisions, times that never decrease, and that every event decodes. */
+export function verifyLog(config: Config, out: Output): Promise<number> {
+  return onStore(config, async ({ ledger }) => {
+    const head = await ledger.head();
+    const revisions = new Map<StreamName, number>();
+    let verified: Verified = { events: 0, streams: 0, head: head?.position ?? START };
+    let last: Recorded | undefined;
+    let after = START;
+    try {
+      for (;;) {
+        const page = await ledger.readAll(after, { limit: PAGE });
+        for (const event of page.events) {
+          const reason = faultOf(event, last, revisions);
+          if (reason !== undefined) throw new LedgerCorrupt(event.position, reason);
+          revisions.set(event.stream, event.revision);
+          last = event;
+        }
+        verified = { ...verified, events: verified.events + page.events.length, streams: revisions.size };
+        out.progress(`${verified.events} events hold`);
+        if (page.events.length === 0 && comparePositions(page.scannedTo, verified.head) >= 0) break;
+        after = page.scannedTo;
+      }
+    } catch (error) {
+      if (!(error instanceof LedgerCorrupt) && !(error instanceof CannotDecode)) throw error;
+      verified = { ...verified, fault: { position: error.position, reason: error.reason } };
+    }
+    const { events, streams, fault } = verified;
+    out.result(
+      { ...verified, ok: fault === undefined },
+      fault
+        ? `position ${fault.position} does not hold: ${fault.reason}`
+        : `${events} events in ${streams} streams hold, up to position ${verified.head}`,
+    );
+    return fault ? EXIT.findings : EXIT.ok;
+  });
+}
+
+function faultOf(
+  event: Recorded,
+  last: Recorded | undefined,
+  revisions: ReadonlyMap<StreamName, number>,
+): string | undefined {
+  if (last && comparePositions(event.position, last.position) <= 0) return 'it is out of order';
+  if (last && event.recordedAt < last.recordedAt) return 'its recordedAt lies before the one before it';
+  const expected = (revisions.get(event.stream) ?? -1) + 1;
+  if (event.revision !== expected) return `${event.stream} has revision ${event.revision} where ${expected} belongs`;
+  return undefined;
+}
+
+export function rebuild(config: Config, name: string | undefined, out: Output): Promise<number> {
+  return onStore(config, async ({ database, ledger }) => {
+    const all = projections();
+    const names = name === undefined ? all.map((one) => one.name) : [name];
+    if (names.some((one) => !all.some((known) => known.name === one))) {
+      out.note(`there is no such projection; there are ${all.map((one) => one.name).join(', ')}`);
+      return EXIT.usage;
+    }
+    const projector = new Projector({ db: database, log: ledger, projections: all });
+    try {
+      const switched = await projector.rebuild(names, {
+        onProgress: ({ done }) => out.progress(`${done} events`),
+      });
+      const positions = Object.fromEntries(switched);
+      out.result({ rebuilt: positions }, names.map((one) => `${one} rebuilt up to ${positions[one]}`).join('\n'));
+      return EXIT.ok;
+    } finally {
+      await projector.stop();
+    }
+  });
+}
+
+export function vaultStatus(config: Config, out: Output): Promise<void> {
+  return onStore(config, async ({ vault }) => {
+    const status = await vault.status();
+    out.result(
+      status,
+      `epoch ${status.epoch} since ${status.epochStartedAt}: ${status.living} living keys, ${status.destroyed} destroyed`,
+    );
+  });
+}
+
+export function rotateVault(config: Config, out: Output): Promise<void> {
+  return onStore(config, async ({ vault }) => {
+    const status = await vault.rotate((done, total) => out.progress(`${done} of ${total} keys`));
+    out.result(status, `epoch ${status.epoch} began; copies of destroyed keys from before it open nothing any more`);
+  });
+}
+
+export function migrateStore(config: Config, out: Output): Promise<void> {
+  return onStore(config, ({ migrated }) => {
+    out.result({ migrated }, migrated.length === 0 ? 'up to date' : migrated.join('\n'));
+    return Promise.resolve();
+  });
+}
+
+interface Finding {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly says: string;
+}
+
+/** What an operator should know before anything goes wrong. */
+export async function doctor(config: Config, out: Output): Promise<number> {
+  const findings: Finding[] = [];
+  const found = (check: string, ok: boolean, says: string) => findings.push({ check, ok, says });
+  found('node', true, process.version);
+  const keyFile = config.vaultKeyFile ?? join(config.dataDirectory, 'keys', 'epoch-keys.json');
+  await onStore(config, async ({ ledger, vault, database }) => {
+    const head = await ledger.head();
+    found('log', true, head ? `last position ${head.position}, recorded ${head.recordedAt}` : 'empty');
+    const { epoch, epochStartedAt, living, destroyed } = await vault.status();
+    const days = (Date.now() - Date.parse(epochStartedAt)) / 86_400_000;
+    found('key epoch', days <= 30, `epoch ${epoch} is ${Math.floor(days)} days old; \`ledgerctl vault rotate\` begins the next`);
+    found('keys', true, `${living} living, ${destroyed} destroyed`);
+    const projector = new Projector({ db: database, log: ledger, projections: projections() });
+    for (const { name, status, laggingSeconds, position } of await projector.status())
+      found(`read model ${name}`, status === 'running', `${status} at ${position}, ${Math.round(laggingSeconds)} s behind`);
+    await projector.stop();
+  });
+  const { mode } = await stat(keyFile);
+  found('key file', (mode & 0o077) === 0, `${keyFile}, mode ${(mode & 0o777).toString(8)}`);
+  if (config.vaultKeyFile === undefined)
+    found(
+      'key backup',
+      true,
+      'the epoch keys lie below LEDGER_DATA_DIR/keys: back that directory up apart from the database, or lose every sealed value with it',
+    );
+  await access(config.dataDirectory, constants.W_OK).then(
+    () => found('data directory', true, `${config.dataDirectory} can be written`),
+    () => found('data directory', false, `${config.dataDirectory} can not be written`),
+  );
+  const ok = findings.every((one) => one.ok);
+  out.result({ ok, findings }, findings.map((one) => `${one.ok ? 'ok   ' : 'LOOK '} ${one.check}: ${one.says}`).join('\n'));
+  return ok ? EXIT.ok : EXIT.findings;
+}

@@ -1,0 +1,12 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { Runtime } from '#core/runtime/runtime.js';
+import { RuntimeModule } from '#core/runtime/runtime.module.js';
+import { SlicesModule } from '#domains/slices.module.js';
+
+/** The whole product in one process. */
+@Module({})
+export class AppModule {
+  static over(runtime: Runtime): DynamicModule {
+    return { module: AppModule, imports: [RuntimeModule.with(runtime), SlicesModule.over(runtime)] };
+  }
+}

@@ -1,0 +1,72 @@
+import { Inject } from '@nestjs/common';
+import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { type ApiKeyId, idFrom, streamOf } from '#core/kernel/ids.js';
+import type { Clock } from '#core/kernel/instant.js';
+import { fold } from '#core/kernel/model.js';
+import { occasionOf } from '#core/kernel/requested.js';
+import { Ledger, step } from '#core/ledger/ledger.js';
+import { CLOCK } from '#core/platform/tokens.js';
+import type { Derivation } from '#core/vault/port.js';
+import { DERIVATION } from '#core/vault/tokens.js';
+import { SCOPES } from '../domain/access.events.js';
+import { apiKeys, issueApiKey } from '../domain/access.js';
+import { newSecret, secretHashOf } from './new-secret.js';
+import { SOURCE } from './source.js';
+
+export interface BootstrapKey {
+  readonly keyId: ApiKeyId;
+  /**
+   * - installed: by this call
+   * - present: it was installed before, and is the one that was given, where one was
+   * - other: it was installed before with another secret, or taken back; what was given opens nothing
+   */
+  readonly state: 'installed' | 'present' | 'other';
+  /** To be shown once: only where none was given, and one was made and installed. */
+  readonly secret?: string;
+}
+
+/**
+ * At every start. The first start of a ledger installs a key with every scope, the one given or one that
+ * is made; later starts and other processes change nothing. To lose no secret to a crash between
+ * installing and writing it down, make it first, keep it, and give it here.
+ */
+export class InstallBootstrapKey extends Command<BootstrapKey> {
+  constructor(readonly given?: string) {
+    super();
+  }
+}
+
+@CommandHandler(InstallBootstrapKey)
+export class InstallBootstrapKeyHandler implements ICommandHandler<InstallBootstrapKey> {
+  constructor(
+    private readonly ledger: Ledger,
+    @Inject(DERIVATION) private readonly derivation: Derivation,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  async execute({ given }: InstallBootstrapKey): Promise<BootstrapKey> {
+    // The same id and receipt at every start and in every process: only one can come first.
+    const keyId = idFrom('key', this.derivation.digest('bootstrap-key'), 8);
+    const receiptId = idFrom('rcp', this.derivation.digest('bootstrap-key', 'receipt'), 8);
+    const secret = given ?? newSecret();
+    const secretHash = secretHashOf(secret);
+    const requested = {
+      actor: { kind: 'system', id: 'bootstrap' },
+      receiptId,
+      correlationId: receiptId,
+    } as const;
+    const stream = streamOf('key', keyId);
+    // Without a role: it stands for whoever sets the ledger up, which is a program as often as a person.
+    const key = { keyId, scopes: SCOPES, secretHash };
+    const outcome = await this.ledger.transact(
+      stream,
+      occasionOf(requested, { source: SOURCE }, this.clock),
+      [step(apiKeys, issueApiKey(key))],
+    );
+    if (!outcome.replayed && outcome.events.length > 0)
+      return { keyId, state: 'installed', secret: given === undefined ? secret : undefined };
+    const known = fold(apiKeys, await this.ledger.read(stream))[keyId];
+    const opens = !known?.revokedAt && (given === undefined || known?.secretHash === secretHash);
+    return { keyId, state: opens ? 'present' : 'other' };
+  }
+}

@@ -1,0 +1,75 @@
+/** Answers as the OpenAPI document shows them. Nobody in them exists. */
+
+const subjectId = 'sub_01983c5e-8a00-7c3e-9d51-1f0c5a7be001';
+const receiptId = 'rcp_8d6f2a41-5b0e-8c19-a3d7-40e9b1c6f502';
+const eventId = 'evt_01983c5e-8a00-7c3e-9d51-1f0c5a7be0aa';
+const salt = 'q3J0u1m5Zy8nT4w7RkXcVg';
+
+const actor = { kind: 'service', id: 'key_01983c5e-8a00-7c3e-9d51-1f0c5a7be0ff' };
+const declaredBy = { kind: 'subject', assurance: 'login' };
+const occurredAt = '2026-03-01T11:58:20.000Z';
+const recordedAt = '2026-03-01T11:58:20.114Z';
+const given = {
+  purpose: 'e-marketing',
+  purposeRevision: 2,
+  notice: {
+    id: 'ntc_01983c5e-8a00-7c3e-9d51-1f0c5a7be010',
+    version: 3,
+    language: 'en',
+    hash: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+  },
+  noticeEvidence: 'complete',
+};
+
+export const timelineExample = {
+  subjectId,
+  items: [
+    {
+      id: eventId,
+      type: 'ConsentGiven',
+      revision: 3,
+      position: '1042',
+      occurredAt,
+      recordedAt,
+      text: 'Consent given for E-marketing [e-marketing]',
+      data: given,
+      actor,
+      declaredBy,
+      source: 'customer-portal',
+      receiptId,
+    },
+  ],
+  page: {},
+  asOf: '2026-03-02T00:00:00.000Z',
+  knownAt: 'position:1100',
+  position: '1100',
+};
+
+export const receiptExample = {
+  receiptId,
+  subjectId,
+  revision: 3,
+  position: '1042',
+  recordedAt,
+  events: [{ id: eventId, type: 'ConsentGiven', revision: 3, position: '1042' }],
+  visible: true,
+  sealed: false,
+};
+
+export const envelopeExample = {
+  actor,
+  correlationId: '4bf92f3577b34da6a3ce929d0e0e4736',
+  data: { ...given, comment: { sealed: 'AQIDBAUGBwgJCgsMDQ4PEA' } },
+  declaredBy,
+  id: eventId,
+  interactionId: receiptId,
+  occurredAt,
+  recordedAt,
+  revision: 3,
+  salt,
+  source: 'customer-portal',
+  stream: `subject-${subjectId}`,
+  type: 'ConsentGiven',
+  version: 1,
+  position: '1042',
+};

@@ -1,0 +1,110 @@
+import type { JsonSchema } from '#core/platform/http/operation.js';
+
+/** Answers of this slice in JSON Schema (2020-12). Fields that are not listed may be added later. */
+
+const text: JsonSchema = { type: 'string' };
+const instant: JsonSchema = { type: 'string', format: 'date-time' };
+const revision: JsonSchema = { type: 'integer', minimum: 0 };
+const position: JsonSchema = {
+  type: 'string',
+  pattern: '^(0|[1-9][0-9]{0,18})$',
+  description: 'A place in the log: ordered, otherwise opaque.',
+};
+const actor: JsonSchema = object({
+  kind: { enum: ['service', 'officer', 'system', 'subject'] },
+  id: text,
+});
+const declaredBy: JsonSchema = object(
+  {
+    kind: { enum: ['subject', 'guardian', 'representative', 'officer'] },
+    assurance: { enum: ['none', 'link', 'login', 'voice', 'signed', 'eid'] },
+  },
+  ['assurance'],
+);
+const provenance: JsonSchema = object({ importId: text, line: { type: 'integer' } });
+
+const item = object(
+  {
+    id: text,
+    type: text,
+    revision,
+    position,
+    occurredAt: { ...instant, description: 'When it happened.' },
+    receivedAt: { ...instant, description: 'When the organisation had it in hand.' },
+    recordedAt: { ...instant, description: 'When the ledger learned it.' },
+    text: { type: 'string', description: 'The event in words.' },
+    data: {
+      type: 'object',
+      description: 'Without personal fields, unless revealed; erased ones are {"erased":true}.',
+    },
+    actor: { ...actor, description: 'Who entered it.' },
+    declaredBy: { ...declaredBy, description: 'Who made the declaration.' },
+    source: text,
+    provenance,
+    receiptId: text,
+  },
+  ['receivedAt', 'declaredBy', 'provenance'],
+);
+
+export const timelineSchema = object(
+  {
+    subjectId: text,
+    items: { type: 'array', items: item },
+    page: object({ next: { type: 'string', description: 'The cursor of the next page.' } }, [
+      'next',
+    ]),
+    asOf: instant,
+    knownAt: { type: 'string', description: 'As it was asked: a time, or `position:N`.' },
+    position,
+  },
+  ['knownAt'],
+);
+
+export const receiptSchema = object(
+  {
+    receiptId: text,
+    subjectId: text,
+    revision,
+    position,
+    recordedAt: instant,
+    events: {
+      type: 'array',
+      items: object({ id: text, type: text, revision, position }, ['position']),
+    },
+    visible: { type: 'boolean' },
+    sealed: { type: 'boolean' },
+  },
+  [],
+);
+
+export const envelopeSchema = object(
+  {
+    id: text,
+    type: text,
+    version: { type: 'integer', minimum: 1 },
+    stream: text,
+    revision,
+    position,
+    recordedAt: instant,
+    occurredAt: instant,
+    receivedAt: instant,
+    actor,
+    declaredBy,
+    source: text,
+    provenance,
+    interactionId: text,
+    correlationId: text,
+    causationId: text,
+    salt: text,
+    data: { type: 'object', description: 'Personal fields are {"sealed":"..."}.' },
+  },
+  ['receivedAt', 'declaredBy', 'provenance', 'causationId'],
+);
+
+function object(
+  properties: Readonly<Record<string, JsonSchema>>,
+  optional: readonly string[] = [],
+): JsonSchema {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name));
+  return { type: 'object', properties, ...(required.length > 0 ? { required } : {}) };
+}

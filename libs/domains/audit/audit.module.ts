@@ -1,0 +1,25 @@
+import { Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { EventsController } from './api/events.controller.js';
+import { ReceiptsController } from './api/receipts.controller.js';
+import { TimelineController } from './api/timeline.controller.js';
+import { FeedEventsHandler } from './queries/feed-events.js';
+import { FollowEventsHandler } from './queries/follow-events.js';
+import { ShowReceiptHandler } from './queries/show-receipt.js';
+import { ShowTimelineHandler } from './queries/show-timeline.js';
+
+export {
+  EVENT_CATALOGUE,
+  RECORDED_RECEIPTS,
+  type RecordedReceipts,
+  STORED_EVENTS,
+  type StoredEvents,
+} from './queries/audit.tokens.js';
+
+/** Needs, beside what all slices do: EVENT_CATALOGUE, STORED_EVENTS and RECORDED_RECEIPTS. */
+@Module({
+  imports: [CqrsModule],
+  controllers: [EventsController, ReceiptsController, TimelineController],
+  providers: [FeedEventsHandler, FollowEventsHandler, ShowReceiptHandler, ShowTimelineHandler],
+})
+export class AuditModule {}

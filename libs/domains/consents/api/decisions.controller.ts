@@ -1,0 +1,136 @@
+import { Body, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
+import { QueryBus } from '@nestjs/cqrs';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Position } from '#core/kernel/position.js';
+import { Refused } from '#core/kernel/refused.js';
+import { CurrentPrincipal, type Principal, Requires } from '#core/platform/http/auth.guard.js';
+import { type Line, readNdjson } from '#core/platform/http/ndjson.js';
+import { Operation } from '#core/platform/http/operation.js';
+import { ConsistentAt } from '#core/platform/http/preconditions.js';
+import { RequestRefused } from '#core/platform/http/request-refused.js';
+import { sendNdjson } from '#core/platform/http/streaming.js';
+import { readBody } from '#core/platform/http/validated-body.js';
+import { Decide, type DecisionAnswer, type DecisionQuestion } from '../queries/decide.message.js';
+import { answerExample, questionExample } from './consents.examples.js';
+import { answerSchema, answersSchema } from './consents.schemas.js';
+import { DecisionsBody, QuestionBody, QuestionsBody } from './consents.shapes.js';
+
+type Verdict = DecisionAnswer | { readonly line: number; readonly error: object };
+
+/** May we? */
+@Controller('/v1/decisions')
+export class DecisionsController {
+  constructor(private readonly queries: QueryBus) {}
+
+  @Post()
+  @HttpCode(200)
+  @Requires('decisions:read')
+  @Operation({
+    summary: 'May we do this with this person’s data?',
+    description:
+      'Default deny: without a documented, valid basis the answer is no, and `reasons` lists all that stands in the ' +
+      'way. A purpose, topic or channel that does not exist is refused.',
+    tag: 'decisions',
+    example: questionExample,
+    answers: { 200: { description: 'The answer, or one for each question in order.', body: answersSchema, example: answerExample } },
+    problems: {
+      422: ['unknown-purpose', 'unknown-topic', 'topic-of-other-purpose', 'channel-required'],
+      503: ['read-model-stale', 'projection-lagging'],
+    },
+  })
+  async decide(
+    @Body() body: DecisionsBody,
+    @CurrentPrincipal() principal: Principal,
+    @ConsistentAt() consistentAt: Position | undefined,
+  ): Promise<DecisionAnswer | { readonly answers: readonly DecisionAnswer[] }> {
+    const listed = body instanceof QuestionsBody;
+    const questions = (listed ? body.questions : [body]) as DecisionQuestion[];
+    const pointerTo = (n: number) => (listed ? `/questions/${n}` : '');
+    const behindErasure = principal.scopes.has('evidence:read');
+    const answers = await this.queries.execute(new Decide(questions, behindErasure, consistentAt, pointerTo));
+    return listed ? { answers } : (answers[0] as DecisionAnswer);
+  }
+
+  @Post('batch')
+  @HttpCode(200)
+  @Requires('decisions:read')
+  @Operation({
+    summary: 'Any number of questions, one a line; one answer a line, in order',
+    tag: 'decisions',
+    takesNdjson: QuestionBody,
+    answers: {
+      200: {
+        description: 'An answer a line; a question that can not be answered gets `{line, error}`.',
+        ndjson: answerSchema,
+        example: answerExample,
+      },
+    },
+    problems: { 503: ['read-model-stale', 'projection-lagging'] },
+  })
+  async batch(
+    @Req() request: FastifyRequest,
+    @Res() reply: FastifyReply,
+    @CurrentPrincipal() principal: Principal,
+    @ConsistentAt() consistentAt: Position | undefined,
+  ): Promise<void> {
+    const behindErasure = principal.scopes.has('evidence:read');
+    await sendNdjson(reply, () => this.answers(request.raw, behindErasure, consistentAt));
+  }
+
+  private async *answers(
+    source: AsyncIterable<Uint8Array>,
+    behindErasure: boolean,
+    consistentAt: Position | undefined,
+  ): AsyncGenerator<readonly Verdict[]> {
+    for await (const lines of readNdjson(source)) yield await this.answerLines(lines, behindErasure, consistentAt);
+  }
+
+  private async answerLines(
+    lines: readonly Line[],
+    behindErasure: boolean,
+    consistentAt: Position | undefined,
+  ): Promise<readonly Verdict[]> {
+    const read = lines.map((line) => questionOf(line));
+    const questions = read.flatMap((one) => ('question' in one ? [one.question] : []));
+    const ask = (some: readonly DecisionQuestion[]) =>
+      this.queries.execute(new Decide(some, behindErasure, consistentAt));
+    let answers: readonly Verdict[];
+    try {
+      answers = await ask(questions);
+    } catch (error) {
+      if (!(error instanceof Refused) || error.kind !== 'invalid') throw error;
+      // One that names no purpose of ours must not spoil the others.
+      answers = await Promise.all(
+        read.flatMap((one) =>
+          'question' in one
+            ? [ask([one.question]).then(([first]) => first as DecisionAnswer, refusedLine(one.line))]
+            : [],
+        ),
+      );
+    }
+    let next = 0;
+    return read.map((one) => ('question' in one ? (answers[next++] as Verdict) : one));
+  }
+}
+
+type ReadLine =
+  { readonly line: number; readonly question: DecisionQuestion } | { readonly line: number; readonly error: object };
+
+function questionOf(read: Line): ReadLine {
+  try {
+    if ('refused' in read) throw read.refused;
+    return { line: read.line, question: readBody(QuestionBody, read.value) as DecisionQuestion };
+  } catch (error) {
+    return refusedLine(read.line)(error);
+  }
+}
+
+function refusedLine(line: number) {
+  return (error: unknown): { readonly line: number; readonly error: object } => {
+    if (error instanceof Refused || error instanceof RequestRefused) {
+      const { code, detail, more } = error;
+      return { line, error: { code, detail, errors: more.violations } };
+    }
+    throw error;
+  };
+}

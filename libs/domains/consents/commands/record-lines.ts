@@ -1,0 +1,187 @@
+import { Inject } from '@nestjs/common';
+import { Command, CommandBus, CommandHandler, type ICommandHandler, QueryBus } from '@nestjs/cqrs';
+import canonicalize from 'canonicalize';
+import type { Actor } from '#core/kernel/event.js';
+import { idFrom, newId, type ReceiptId, type SubjectId } from '#core/kernel/ids.js';
+import type { Position } from '#core/kernel/position.js';
+import { Refused } from '#core/kernel/refused.js';
+import { type Requested, type Turn, Turns } from '#core/kernel/requested.js';
+import { type Digest, DIGEST } from '#core/platform/http/idempotency.js';
+import {
+  RegisterSubject,
+  type RegistrationInput,
+} from '#domains/subjects/commands/register-subject.message.js';
+import { FindSubjects, type SubjectReference } from '#domains/subjects/queries/find-subjects.message.js';
+import { type Interaction, RecordChoices } from './record-choices.js';
+
+/** One line of a bulk recording: a registration, or an interaction with a person who is named. */
+export type BulkLine = { readonly line: number; readonly idempotencyKey?: string } & (
+  | { readonly registration: RegistrationInput }
+  | {
+      readonly person: { readonly subjectId: SubjectId } | SubjectReference;
+      readonly interaction: Interaction;
+    }
+);
+
+export interface Recorded {
+  readonly line: number;
+  readonly status: 'recorded';
+  readonly receiptId: ReceiptId;
+  readonly subjectId: SubjectId;
+  readonly position: Position;
+}
+
+export interface Rejected {
+  readonly line: number;
+  readonly status: 'rejected';
+  readonly code: string;
+  readonly pointer?: string;
+  readonly detail: string;
+}
+
+export type LineVerdict = Recorded | Rejected;
+
+/** Who records, and under which name this import is known, where it has one. */
+export interface BulkContext {
+  readonly actor: Actor;
+  readonly apiKeyId: string;
+  readonly correlationId: string;
+  readonly importId?: string;
+}
+
+/**
+ * Records lines in their order. Lines of different people are prepared side by side, but their appends
+ * are made in the order of the lines; lines of one person wait for each other. A line that is rejected
+ * stops nothing. The verdicts come in the order of the lines.
+ */
+export class RecordLines extends Command<readonly LineVerdict[]> {
+  constructor(
+    readonly lines: readonly BulkLine[],
+    readonly context: BulkContext,
+  ) {
+    super();
+  }
+}
+
+/** Lines that are prepared side by side. */
+const SIDE_BY_SIDE = 128;
+
+@CommandHandler(RecordLines)
+export class RecordLinesHandler implements ICommandHandler<RecordLines> {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+    @Inject(DIGEST) private readonly digest: Digest,
+  ) {}
+
+  async execute({ lines, context }: RecordLines): Promise<readonly LineVerdict[]> {
+    const turns = new Turns();
+    const ofPerson = new Map<string, Promise<unknown>>();
+    const running = new Set<Promise<unknown>>();
+    const verdicts: Promise<LineVerdict>[] = [];
+    for (const line of lines) {
+      if (running.size >= SIDE_BY_SIDE) await Promise.race(running);
+      const turn = turns.next();
+      const people = peopleIn(line);
+      const before = Promise.all(people.map((person) => ofPerson.get(person)));
+      const verdict = before.then(() => this.record(line, context, turn));
+      const settled = verdict.catch(() => undefined);
+      for (const person of people) ofPerson.set(person, settled);
+      running.add(settled);
+      void settled.then(() => running.delete(settled));
+      verdicts.push(verdict);
+    }
+    return Promise.all(verdicts);
+  }
+
+  private async record(line: BulkLine, context: BulkContext, turn: Turn): Promise<LineVerdict> {
+    try {
+      const requested = this.requestedFor(line, context, turn);
+      const { receiptId } = requested;
+      const recorded = (subjectId: SubjectId, position: Position): Recorded => ({
+        line: line.line,
+        status: 'recorded',
+        receiptId,
+        subjectId,
+        position,
+      });
+      if ('registration' in line) {
+        const { subjectId, position } = await this.commands.execute(
+          new RegisterSubject(line.registration, requested),
+        );
+        return recorded(subjectId, position);
+      }
+      const subjectId = await this.subjectOf(line.person);
+      const outcome = await this.commands.execute(new RecordChoices(subjectId, line.interaction, requested));
+      return recorded(subjectId, outcome.position);
+    } catch (error) {
+      return rejected(line, error);
+    } finally {
+      turn.done();
+    }
+  }
+
+  /**
+   * The receipt of a line. With a key of its own it is derived from that, like any call's; else from what
+   * the line says, so that the same file gives the same receipts whoever sends it. A line that does not say
+   * when it happened says something new each time it is sent, unless the import and the line's place in it
+   * are named.
+   */
+  private requestedFor(line: BulkLine, context: BulkContext, turn: Turn): Requested {
+    const { actor, apiKeyId, correlationId, importId } = context;
+    const { line: number, idempotencyKey, ...said } = line;
+    const content = canonicalize(said) as string;
+    const { occurredAt } = 'registration' in said ? said.registration : said.interaction;
+    const receiptId =
+      idempotencyKey !== undefined
+        ? this.derived('bulk-key', apiKeyId, idempotencyKey)
+        : occurredAt !== undefined
+          ? this.derived('bulk-line', content)
+          : importId !== undefined
+            ? this.derived('bulk-place', importId, String(number), content)
+            : newId('rcp');
+    const provenance = importId === undefined ? undefined : { importId, line: number };
+    return { actor, receiptId, correlationId, bulk: true, turn, provenance };
+  }
+
+  private derived(use: string, ...parts: readonly string[]): ReceiptId {
+    return idFrom('rcp', this.digest.digest(use, ...parts), 8);
+  }
+
+  private async subjectOf(person: { readonly subjectId: SubjectId } | SubjectReference): Promise<SubjectId> {
+    if ('subjectId' in person) return person.subjectId;
+    const [[subjectId, another] = []] = await this.queries.execute(new FindSubjects([person]));
+    if (subjectId && !another) return subjectId;
+    const pointer = 'externalRef' in person ? '/externalRef' : '/contactPoint';
+    const [code, detail] = another
+      ? ['ambiguous-subject', 'several people are reached so; name one by subjectId or externalRef']
+      : ['unknown-subject', 'there is no such person'];
+    throw new Refused('not-found', code, detail, { violations: [{ pointer, code, detail }] });
+  }
+}
+
+/** Every way in which a line names a person: two lines that share one wait for each other. */
+function peopleIn(line: BulkLine): string[] {
+  if ('registration' in line)
+    return (line.registration.externalRefs ?? []).map(({ system, id }) => `ref ${system} ${id}`);
+  const { person } = line;
+  if ('subjectId' in person) return [person.subjectId];
+  if ('externalRef' in person) return [`ref ${person.externalRef.system} ${person.externalRef.id}`];
+  return [`contact ${person.contactPoint.kind} ${person.contactPoint.value}`];
+}
+
+/** What the caller can do something about; anything else breaks off the stream rather than this line. */
+function rejected({ line, ...said }: BulkLine, error: unknown): Rejected {
+  if (!(error instanceof Refused) || error.kind === 'unavailable') throw error;
+  const [violation] = error.more.violations ?? [];
+  const within = 'interaction' in said ? '/interaction' : '';
+  const own = violation?.pointer;
+  const named = own?.startsWith('/externalRef') || own?.startsWith('/contactPoint/');
+  return {
+    line,
+    status: 'rejected',
+    code: violation?.code ?? error.code,
+    pointer: own === undefined || named ? own : within + own,
+    detail: violation?.detail ?? error.detail,
+  };
+}

@@ -1,0 +1,26 @@
+import { Module } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { AudiencesController } from './api/audiences.controller.js';
+import { BulkController } from './api/bulk.controller.js';
+import { ChoicesController } from './api/choices.controller.js';
+import { DecisionsController } from './api/decisions.controller.js';
+import { RecordChoicesHandler } from './commands/record-choices.js';
+import { RecordLinesHandler } from './commands/record-lines.js';
+import { SetBasisHandler } from './commands/set-basis.js';
+import { AnswerAudience } from './queries/audience.js';
+import { DecideHandler } from './queries/decide.js';
+import { AnswerPersonStanding } from './queries/person-standing.js';
+
+@Module({
+  imports: [CqrsModule],
+  controllers: [AudiencesController, BulkController, ChoicesController, DecisionsController],
+  providers: [
+    AnswerAudience,
+    AnswerPersonStanding,
+    DecideHandler,
+    RecordChoicesHandler,
+    RecordLinesHandler,
+    SetBasisHandler,
+  ],
+})
+export class ConsentsModule {}

@@ -1,0 +1,497 @@
+import { END_OF_TIME, type Instant } from '#core/kernel/instant.js';
+import { comparePositions } from '#core/kernel/position.js';
+import type { LegalBasis, PurposeDefinition } from '#domains/purposes/domain/purposes.events.js';
+import { type ConsentFact, factsOf, type ObjectionFact, type PersonFacts, type Pointer } from './facts.js';
+
+/**
+ * How a person stands towards one purpose, over time: a pure function of what is on record and of the
+ * purpose's rules. A question about a past day, a read model's rows and the person's page all come from
+ * here, so they can not disagree.
+ *
+ * A sweep: every fact becomes a move at the moment it counts from. Moves are made in order of time, at the
+ * same moment from the least to the most restrictive, so that the more restrictive has the last word.
+ */
+
+/** Why not, or `allowed`; in the order in which the first that applies names the answer. */
+export const CODES = [
+  'unknown-subject',
+  'erased',
+  'restricted',
+  'objected',
+  'no-basis',
+  'consent-requested',
+  'consent-refused',
+  'consent-withdrawn',
+  'consent-expired',
+  'consent-invalidated',
+  'consent-unknown',
+  'basis-ended',
+  'evidence-missing',
+  'confirmation-pending',
+  'channel-not-covered',
+  'topic-off',
+  'channel-off',
+  'no-contact-point',
+  'allowed',
+] as const;
+export type Code = (typeof CODES)[number];
+
+/** Codes in the order of `CODES`, each once. */
+export function inOrder(codes: Iterable<Code>): Code[] {
+  const given = new Set(codes);
+  return CODES.filter((code) => given.has(code));
+}
+
+/** The rules of a purpose that standing depends on. */
+export type StandingRules = Pick<PurposeDefinition, 'key' | 'marketing' | 'minimumEvidence' | 'doubleOptIn'>;
+
+export type ConsentStatus =
+  | 'requested'
+  | 'given'
+  | 'refused'
+  | 'withdrawn'
+  | 'expired'
+  | 'invalidated'
+  | 'unknown'
+  | 'evidence-missing'
+  | 'confirmation-pending';
+
+export interface BasisState {
+  readonly basis: LegalBasis;
+  readonly status: ConsentStatus | 'established' | 'asserted' | 'objected' | 'upheld' | 'ended';
+  readonly since: Instant;
+  readonly until?: Instant;
+  readonly event: Pointer;
+}
+
+/** What holds for one purpose from a moment on, until the next one's. */
+export interface Standing {
+  readonly from: Instant;
+  readonly code: Code;
+  /** All that stands in the way, in order; empty where allowed. */
+  readonly reasons: readonly Code[];
+  /** The first valid basis in the order of Art. 6(1); absent where not allowed. */
+  readonly basis?: LegalBasis;
+  readonly since?: Instant;
+  readonly event?: Pointer;
+  /** When the consent that it rests on was confirmed; only contact points known by then are proved. */
+  readonly confirmedAt?: Instant;
+  readonly bases: readonly BasisState[];
+}
+
+/** All spans in order of time; the first begins with the first fact that bears on the purpose. */
+export function standingOf(person: PersonFacts, rules: StandingRules): Standing[] {
+  const sweep = new Sweep(rules);
+  const spans: Standing[] = [];
+  const moves = movesOf(person, rules);
+  moves.sort(
+    (a, b) =>
+      (a.at < b.at ? -1 : a.at > b.at ? 1 : 0) ||
+      RANK[a.kind] - RANK[b.kind] ||
+      comparePositions(a.by.position, b.by.position),
+  );
+  for (let i = 0; i < moves.length; ) {
+    const at = (moves[i] as Move).at;
+    for (; i < moves.length && (moves[i] as Move).at === at; i++) sweep.make(moves[i] as Move);
+    const span = sweep.standingAt(at);
+    const last = spans.at(-1);
+    if (!last || !sameStanding(last, span)) spans.push(span);
+  }
+  return spans;
+}
+
+/** What held at `asOf`: the last span that began at or before it. */
+export function standingAt(spans: readonly Standing[], asOf: Instant): Standing | undefined {
+  return spans.findLast((span) => span.from <= asOf);
+}
+
+export function sameStanding(a: Standing, b: Standing): boolean {
+  return JSON.stringify({ ...a, from: '' }) === JSON.stringify({ ...b, from: '' });
+}
+
+type OtherBasis = Exclude<LegalBasis, 'consent'>;
+
+interface Grant {
+  readonly at: Instant;
+  readonly by: Pointer;
+  readonly confirmedAt?: Instant;
+  readonly expiresAt?: Instant;
+}
+
+type Move = { readonly at: Instant; readonly by: Pointer } & (
+  | { readonly kind: 'lift' | 'request' | 'tick' }
+  | { readonly kind: 'unobject' | 'object'; readonly marketing: boolean }
+  | { readonly kind: 'uphold'; readonly basis: LegalBasis | undefined }
+  | { readonly kind: 'set'; readonly basis: OtherBasis; readonly validUntil?: Instant }
+  | { readonly kind: 'end'; readonly basis: OtherBasis }
+  | { readonly kind: 'lack'; readonly unconfirmed: boolean }
+  | { readonly kind: 'await' | 'refuse' | 'withdraw' | 'invalidate' | 'unknown' }
+  | { readonly kind: 'grant'; readonly grant: Grant }
+  | { readonly kind: 'renew'; readonly expiresAt?: Instant }
+  | { readonly kind: 'restrict' }
+);
+
+/** At one moment, from the least restrictive to the most. */
+const RANK: Readonly<Record<Move['kind'], number>> = {
+  tick: 0,
+  lift: 1,
+  unobject: 2,
+  set: 3,
+  request: 4,
+  lack: 5,
+  await: 6,
+  grant: 7,
+  renew: 8,
+  unknown: 9,
+  invalidate: 10,
+  uphold: 11,
+  object: 12,
+  withdraw: 13,
+  refuse: 14,
+  end: 15,
+  restrict: 16,
+};
+
+function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
+  const { consent, bases, objections } = factsOf(person, rules.key);
+  const moves: Move[] = [];
+  const tick = (at: Instant | undefined, by: Pointer) => {
+    if (at !== undefined && at < END_OF_TIME) moves.push({ kind: 'tick', at, by });
+  };
+
+  const object = (list: readonly ObjectionFact[], marketing: boolean) => {
+    for (const { kind, at, by, basis } of list)
+      if (kind === 'upheld') moves.push({ kind: 'uphold', at, by, basis });
+      else moves.push({ kind: kind === 'raised' ? 'object' : 'unobject', at, by, marketing });
+  };
+  object(objections, false);
+  if (rules.marketing) object(person.marketing, true);
+
+  for (const { kind, at, by, purposes } of person.restrictions)
+    if (kind === 'lifted') moves.push({ kind: 'lift', at, by });
+    else if (!purposes || purposes.includes(rules.key)) moves.push({ kind: 'restrict', at, by });
+
+  for (const { kind, at, by, basis, validUntil } of bases) {
+    if (kind === 'ended') moves.push({ kind: 'end', at, by, basis });
+    else {
+      moves.push({ kind: 'set', at, by, basis, validUntil });
+      tick(validUntil, by);
+    }
+  }
+
+  // What cancels a grant that still waits for its confirmation.
+  const restrictive = [
+    ...consent.filter(({ kind }) => kind === 'refused' || kind === 'withdrawn'),
+    ...objections.filter(({ kind }) => kind === 'raised'),
+    ...(rules.marketing ? person.marketing.filter(({ kind }) => kind === 'raised') : []),
+  ].map(({ at }) => at);
+  const confirmations = confirmationsOf(consent);
+  const invalidated = new Set(
+    consent.flatMap((fact) => (fact.kind === 'invalidated' ? [fact.grant as string] : [])),
+  );
+
+  for (const fact of consent) {
+    const { at, by } = fact;
+    switch (fact.kind) {
+      case 'requested':
+        moves.push({ kind: 'request', at, by });
+        break;
+      case 'refused':
+        moves.push({ kind: 'refuse', at, by });
+        break;
+      case 'withdrawn':
+        moves.push({ kind: 'withdraw', at, by });
+        break;
+      case 'unknown':
+        moves.push({ kind: 'unknown', at, by });
+        break;
+      case 'renewed':
+        moves.push({ kind: 'renew', at, by, expiresAt: fact.expiresAt });
+        tick(fact.expiresAt, by);
+        break;
+      case 'given': {
+        const confirmed = confirmations.get(fact);
+        const unconfirmed =
+          rules.doubleOptIn &&
+          (!confirmed || restrictive.some((no) => at <= no && no <= confirmed.at));
+        const lacking = rules.minimumEvidence === 'notice' && fact.noticeEvidence !== 'complete';
+        const from = rules.doubleOptIn && confirmed && !unconfirmed ? confirmed.at : at;
+        if (invalidated.has(by.id)) {
+          moves.push({ kind: 'invalidate', at: from, by });
+          if (from !== at) moves.push({ kind: 'await', at, by });
+          break;
+        }
+        if (lacking) {
+          moves.push({ kind: 'lack', at, by, unconfirmed });
+          if (from !== at) moves.push({ kind: 'lack', at: from, by, unconfirmed: false });
+          break;
+        }
+        if (unconfirmed) {
+          moves.push({ kind: 'await', at, by });
+          break;
+        }
+        if (from !== at) moves.push({ kind: 'await', at, by });
+        const grant: Grant = {
+          at: from,
+          by: rules.doubleOptIn ? (confirmed?.by ?? by) : by,
+          confirmedAt: confirmed?.at,
+          expiresAt: (rules.doubleOptIn ? confirmed?.expiresAt : undefined) ?? fact.expiresAt,
+        };
+        moves.push({ kind: 'grant', at: from, by: grant.by, grant });
+        tick(grant.expiresAt, grant.by);
+        break;
+      }
+      case 'confirmed':
+      case 'invalidated':
+        break;
+    }
+  }
+  return moves;
+}
+
+interface Confirmed {
+  readonly at: Instant;
+  readonly by: Pointer;
+  readonly expiresAt?: Instant;
+}
+
+/**
+ * Which grant is confirmed when, and by which event. A confirmation of its own goes to the latest grant at
+ * or before it that is still unconfirmed; where there is none it waits, and changes nothing.
+ */
+function confirmationsOf(consent: readonly ConsentFact[]): ReadonlyMap<ConsentFact, Confirmed> {
+  const confirmed = new Map<ConsentFact, Confirmed>();
+  const waiting: Extract<ConsentFact, { kind: 'given' }>[] = [];
+  for (const fact of consent)
+    if (fact.kind === 'given') {
+      if (fact.confirmation)
+        confirmed.set(fact, { at: fact.confirmation.at, by: fact.by, expiresAt: fact.expiresAt });
+      else waiting.push(fact);
+    }
+  const later = consent
+    .filter((fact) => fact.kind === 'confirmed')
+    .sort((a, b) => byTime(a, b));
+  waiting.sort((a, b) => byTime(a, b));
+  for (const { at, by, expiresAt } of later) {
+    const index = waiting.findLastIndex((grant) => grant.at <= at);
+    const [grant] = index < 0 ? [] : waiting.splice(index, 1);
+    if (grant) confirmed.set(grant, { at, by, expiresAt });
+  }
+  return confirmed;
+}
+
+function byTime(a: ConsentFact, b: ConsentFact): number {
+  if (a.at !== b.at) return a.at < b.at ? -1 : 1;
+  return comparePositions(a.by.position, b.by.position);
+}
+
+const OTHER_BASES: readonly OtherBasis[] = [
+  'contract',
+  'legal-obligation',
+  'vital-interests',
+  'public-task',
+  'legitimate-interests',
+];
+
+/** An objection can be raised to these two only (Art. 21(1)). */
+const objectable = (basis: LegalBasis) => basis === 'public-task' || basis === 'legitimate-interests';
+
+/** A consent that is not valid. */
+type Unheld = Exclude<ConsentStatus, 'given'>;
+
+interface Held {
+  readonly at: Instant;
+  readonly by: Pointer;
+}
+
+class Sweep {
+  private consent?: Held & {
+    readonly status: Exclude<ConsentStatus, 'expired'>;
+    readonly expiresAt?: Instant;
+    readonly confirmedAt?: Instant;
+    readonly unconfirmed?: boolean;
+  };
+  private readonly bases = new Map<OtherBasis, Held & { validUntil?: Instant; ended?: Held }>();
+  private marketingObjection?: Held;
+  private purposeObjection?: Held & { readonly upheld: ReadonlyMap<LegalBasis, Held> };
+  private restriction?: Held;
+
+  constructor(private readonly rules: StandingRules) {}
+
+  make(move: Move): void {
+    const { at, by } = move;
+    switch (move.kind) {
+      case 'tick':
+        return;
+      case 'lift':
+        this.restriction = undefined;
+        return;
+      case 'restrict':
+        this.restriction = { at, by };
+        return;
+      case 'set':
+        this.bases.set(move.basis, { at, by, validUntil: move.validUntil });
+        return;
+      case 'end': {
+        const held = this.bases.get(move.basis);
+        this.bases.set(move.basis, { ...(held ?? { at, by }), ended: { at, by } });
+        return;
+      }
+      case 'unobject':
+        if (move.marketing) this.marketingObjection = undefined;
+        else this.purposeObjection = undefined;
+        return;
+      case 'object':
+        if (move.marketing) this.marketingObjection = { at, by };
+        else this.purposeObjection = { at, by, upheld: new Map() };
+        if (this.grantedAt(at) || this.waiting)
+          this.consent = { status: 'withdrawn', at, by };
+        return;
+      case 'uphold': {
+        const objection = this.purposeObjection;
+        if (objection && move.basis && !this.rules.marketing)
+          this.purposeObjection = {
+            ...objection,
+            upheld: new Map(objection.upheld).set(move.basis, { at, by }),
+          };
+        return;
+      }
+      case 'request':
+        this.consent ??= { status: 'requested', at, by };
+        return;
+      case 'lack':
+        if (!this.consent || ['requested', 'evidence-missing'].includes(this.consent.status))
+          this.consent = { status: 'evidence-missing', at, by, unconfirmed: move.unconfirmed };
+        return;
+      case 'await':
+        if (!this.consent || this.waiting || this.consent.status === 'requested')
+          this.consent = { status: 'confirmation-pending', at, by };
+        return;
+      case 'grant': {
+        const { expiresAt, confirmedAt } = move.grant;
+        this.consent = { status: 'given', at, by, expiresAt, confirmedAt };
+        return;
+      }
+      case 'renew': {
+        const { expiresAt } = move;
+        const held = this.consent;
+        if (held?.expiresAt && expiresAt && this.grantedAt(at) && expiresAt > held.expiresAt)
+          this.consent = { ...held, expiresAt };
+        return;
+      }
+      case 'unknown':
+        this.consent = { status: 'unknown', at, by };
+        return;
+      case 'invalidate':
+        this.consent = { status: 'invalidated', at, by };
+        return;
+      case 'withdraw':
+        this.consent = { status: 'withdrawn', at, by };
+        return;
+      case 'refuse':
+        this.consent = { status: 'refused', at, by };
+        return;
+    }
+  }
+
+  /** A grant that does not count yet, for want of a confirmation or of evidence. */
+  private get waiting(): boolean {
+    return this.consent?.status === 'confirmation-pending' || this.consent?.status === 'evidence-missing';
+  }
+
+  private grantedAt(at: Instant): boolean {
+    const { status, expiresAt } = this.consent ?? {};
+    return status === 'given' && (expiresAt === undefined || at < expiresAt);
+  }
+
+  private consentAt(at: Instant): BasisState | undefined {
+    if (!this.consent) return undefined;
+    const { status, expiresAt, by } = this.consent;
+    if (status === 'given' && expiresAt !== undefined && expiresAt <= at)
+      return { basis: 'consent', status: 'expired', since: expiresAt, event: by };
+    return { basis: 'consent', status, since: this.consent.at, until: expiresAt, event: by };
+  }
+
+  private basisAt(basis: OtherBasis, at: Instant): BasisState | undefined {
+    const held = this.bases.get(basis);
+    if (!held) return undefined;
+    const { by, validUntil, ended } = held;
+    if (ended) return { basis, status: 'ended', since: ended.at, event: ended.by };
+    if (validUntil !== undefined && validUntil <= at)
+      return { basis, status: 'ended', since: validUntil, event: by };
+    const own = { basis, since: held.at, until: validUntil, event: by };
+    if (!objectable(basis)) return { ...own, status: 'established' };
+    const upheld = this.purposeObjection?.upheld.get(basis);
+    if (upheld) return { ...own, status: 'upheld', since: upheld.at, event: upheld.by };
+    const objection = this.objection;
+    if (objection) return { ...own, status: 'objected', since: objection.at, event: objection.by };
+    return { ...own, status: 'asserted' };
+  }
+
+  private get objection(): Held | undefined {
+    return this.marketingObjection ?? this.purposeObjection;
+  }
+
+  standingAt(at: Instant): Standing {
+    const consent = this.consentAt(at);
+    const others = OTHER_BASES.flatMap((basis) => this.basisAt(basis, at) ?? []);
+    const bases = consent ? [consent, ...others] : others;
+
+    const given = consent?.status === 'given';
+    const saidNo = consent?.status === 'refused' || consent?.status === 'withdrawn';
+    const standing = bases.filter(({ basis, status }) =>
+      basis === 'consent' ? given : status !== 'ended' && !(saidNo && objectable(basis)),
+    );
+    // A consent that is valid now was given after every objection: an objection ends those before it.
+    const objected = given ? undefined : this.objection;
+    const unobjected = standing.filter(
+      ({ status }) => !(objected && this.rules.marketing) && status !== 'objected',
+    );
+    const passes = given && (this.restriction === undefined || this.consent!.at > this.restriction.at);
+    const restricted = this.restriction && !passes ? this.restriction : undefined;
+    const valid = restricted
+      ? []
+      : this.restriction
+        ? unobjected.filter(({ basis }) => basis === 'consent')
+        : unobjected;
+
+    const [best] = valid;
+    if (best) {
+      const confirmedAt = best.basis === 'consent' ? this.consent?.confirmedAt : undefined;
+      const { basis, since, event } = best;
+      return { from: at, code: 'allowed', reasons: [], basis, since, event, confirmedAt, bases };
+    }
+
+    const reasons = new Map<Code, Held | undefined>();
+    if (restricted) reasons.set('restricted', restricted);
+    if (unobjected.length === 0 && objected) reasons.set('objected', objected);
+    if (standing.length === 0) {
+      if (consent)
+        for (const code of this.codesOf(consent.status as Unheld))
+          reasons.set(code, { at: consent.since, by: consent.event });
+      const ended = others.find(({ status }) => status === 'ended');
+      if (ended) reasons.set('basis-ended', { at: ended.since, by: ended.event });
+      if (bases.length === 0) reasons.set('no-basis', undefined);
+    }
+    const codes = inOrder(reasons.keys());
+    const code = codes[0] as Code;
+    const named = reasons.get(code);
+    return { from: at, code, reasons: codes, since: named?.at, event: named?.by, bases };
+  }
+
+  private codesOf(status: Unheld): Code[] {
+    switch (status) {
+      case 'evidence-missing':
+        return this.consent?.unconfirmed ? ['evidence-missing', 'confirmation-pending'] : ['evidence-missing'];
+      case 'confirmation-pending':
+        return ['confirmation-pending'];
+      case 'requested':
+      case 'refused':
+      case 'withdrawn':
+      case 'expired':
+      case 'invalidated':
+      case 'unknown':
+        return [`consent-${status}`];
+    }
+  }
+}

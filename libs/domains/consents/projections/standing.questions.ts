@@ -1,0 +1,211 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely';
+import type { EventId } from '#core/kernel/ids.js';
+import { type Instant, instantOf } from '#core/kernel/instant.js';
+import type { Position } from '#core/kernel/position.js';
+import type { Channel, LegalBasis } from '#domains/purposes/domain/purposes.events.js';
+import { type AnsweringRules, type AnsweringTopic, contactKindOf, type StandingThen } from '../domain/answer.js';
+import type { PersonSpan } from '../domain/person.js';
+import type { Code } from '../domain/standing.js';
+import { STILL_KNOWN } from './standing.projection.js';
+
+/** The questions that the read model `standing` answers. No other file reads its tables. */
+
+export type Database = Kysely<unknown>;
+
+export interface Asked {
+  readonly subject: string;
+  readonly purpose: string;
+  readonly asOf: Instant;
+  /** Absent: as far as the read model has come. */
+  readonly knownAt?: Position;
+}
+
+export interface Found {
+  readonly person?: PersonSpan;
+  readonly standing?: StandingThen;
+  /** Whether the person's keys are destroyed, whatever day was asked about. */
+  readonly erasedSince: boolean;
+  /** How far the read model had come, or `knownAt` where that lies before. */
+  readonly position: Position;
+}
+
+interface FoundRow {
+  n: number;
+  position: string;
+  person: boolean;
+  valid_from: Date;
+  registered_at: Date;
+  erased: boolean;
+  objects_to_marketing: boolean;
+  restricted: string[] | null;
+  email: Date | null;
+  phone: Date | null;
+  post: Date | null;
+  topics: PersonSpan['topics'];
+  code: Code | null;
+  reasons: Code[];
+  basis: LegalBasis | null;
+  since: Date | null;
+  event_id: EventId | null;
+  event_position: Position | null;
+  confirmed_at: Date | null;
+  erased_since: boolean;
+}
+
+/** Everything asked, in one statement that reads rows and checkpoint together, in the order asked. */
+export async function findStandings(database: Database, asked: readonly Asked[]): Promise<Found[]> {
+  const { rows } = await sql<FoundRow>`
+    with checkpoint as (
+      select position from projector.checkpoints where name = 'standing'),
+    asked as (
+      select n, subject, purpose, as_of, least(known_at, checkpoint.position) as known
+      from unnest(${asked.map((q) => q.subject)}::text[], ${asked.map((q) => q.purpose)}::text[],
+        ${asked.map((q) => q.asOf)}::timestamptz[], ${asked.map((q) => q.knownAt)}::bigint[])
+        with ordinality as q(subject, purpose, as_of, known_at, n), checkpoint)
+    select asked.n, asked.known as position, p.subject is not null as person,
+      p.valid_from, p.registered_at, p.erased, p.objects_to_marketing, p.restricted,
+      p.email, p.phone, p.post, p.topics,
+      s.code, s.reasons, s.basis, s.since, s.event_id, s.event_position, s.confirmed_at,
+      exists (select from read_models.persons e where e.subject = asked.subject
+        and e.known_to = ${STILL_KNOWN}::bigint and e.erased) as erased_since
+    from asked
+    left join read_models.persons p on p.subject = asked.subject
+      and p.known_to > asked.known and p.known_from <= asked.known
+      and p.valid_from <= asked.as_of and p.valid_to > asked.as_of
+    left join read_models.standings s on s.subject = asked.subject and s.purpose = asked.purpose
+      and s.known_to > asked.known and s.known_from <= asked.known
+      and s.valid_from <= asked.as_of and s.valid_to > asked.as_of
+    order by asked.n`.execute(database);
+  return rows.map((row) => ({
+    person: row.person ? personOf(row) : undefined,
+    standing: row.code === null ? undefined : standingOf(row, row.code),
+    erasedSince: row.erased_since,
+    position: row.position as Position,
+  }));
+}
+
+function personOf(row: FoundRow): PersonSpan {
+  const { restricted } = row;
+  return {
+    from: instant(row.valid_from),
+    registeredAt: instant(row.registered_at),
+    erased: row.erased,
+    objectsToMarketing: row.objects_to_marketing,
+    restricted: restricted?.[0] === '*' ? 'all' : (restricted ?? []),
+    reachable: { email: optional(row.email), phone: optional(row.phone), post: optional(row.post) },
+    topics: row.topics,
+  };
+}
+
+function standingOf(row: FoundRow, code: Code): StandingThen {
+  const { event_id: id, event_position: position } = row;
+  return {
+    code,
+    reasons: row.reasons,
+    basis: row.basis ?? undefined,
+    since: optional(row.since),
+    event: id !== null && position !== null ? { id, position } : undefined,
+    confirmedAt: optional(row.confirmed_at),
+  };
+}
+
+const instant = (date: Date): Instant => instantOf(date.getTime());
+const optional = (date: Date | null): Instant | undefined => (date ? instant(date) : undefined);
+
+export interface AudienceAsked {
+  readonly rules: AnsweringRules;
+  readonly topic?: AnsweringTopic;
+  readonly channel?: Channel;
+  readonly asOf: Instant;
+  readonly knownAt: Position;
+  /** Whether people erased since count as they did on the day asked about. */
+  readonly behindErasure: boolean;
+}
+
+/**
+ * The first code that applies, per person: `answer` (domain/answer.ts) in SQL, for the whole table at
+ * once. A property test holds the two against each other.
+ */
+function codeOf({ rules, topic, channel, asOf, behindErasure }: AudienceAsked): RawBuilder<string> {
+  const retired = rules.retiredAt !== undefined && asOf >= rules.retiredAt;
+  const kind = channel && contactKindOf(channel);
+  const known = kind && sql.ref(`p.${kind}`);
+  const uncovered = channel !== undefined && rules.marketing && !rules.channels.includes(channel);
+  const topicOff =
+    topic?.retiredAt !== undefined && asOf >= topic.retiredAt
+      ? sql`true`
+      : topic && channel
+        ? sql`coalesce(p.topics -> ${topic.key} ->> ${channel},
+            ${topic.unset === 'follows-purpose' ? 'on' : 'off'}) = 'off'`
+        : sql`false`;
+  return sql<string>`case
+    when p.erased or ${behindErasure ? sql`false` : sql`e.subject is not null`} then 'erased'
+    when s.code in ('restricted', 'objected') then s.code
+    when s.code is null and (p.restricted[1] = '*' or ${rules.key} = any(p.restricted)) then 'restricted'
+    when s.code is null and ${rules.marketing} and p.objects_to_marketing then 'objected'
+    when s.code is null or ${retired} then 'no-basis'
+    when s.code <> 'allowed' then s.code
+    when ${rules.doubleOptIn && known ? sql`s.basis = 'consent' and ${known} is not null
+      and ${known} > p.registered_at and ${known} > coalesce(s.confirmed_at, '-infinity')` : sql`false`}
+      then 'confirmation-pending'
+    when ${uncovered ? sql`s.basis = 'consent'` : sql`false`} then 'channel-not-covered'
+    when ${topicOff} then 'topic-off'
+    when ${known ? sql`${known} is null` : sql`false`} then 'no-contact-point'
+    else 'allowed' end`;
+}
+
+function everybody(asked: AudienceAsked): RawBuilder<{ subject: string; code: string }> {
+  const { rules, asOf, knownAt, behindErasure } = asked;
+  const erased = behindErasure
+    ? sql``
+    : sql`left join read_models.persons e on e.subject = p.subject
+        and e.known_to = ${STILL_KNOWN}::bigint and e.erased`;
+  return sql`
+    select p.subject, ${codeOf(asked)} as code
+    from read_models.persons p
+    left join read_models.standings s on s.subject = p.subject and s.purpose = ${rules.key}
+      and s.known_to > ${knownAt}::bigint and s.known_from <= ${knownAt}::bigint
+      and s.valid_from <= ${asOf}::timestamptz and s.valid_to > ${asOf}::timestamptz
+    ${erased}
+    where p.known_to > ${knownAt}::bigint and p.known_from <= ${knownAt}::bigint
+      and p.valid_from <= ${asOf}::timestamptz and p.valid_to > ${asOf}::timestamptz`;
+}
+
+/** A page of those who are allowed, in order of id. Rows known at one position never change: pages agree. */
+export async function audiencePage(
+  database: Database,
+  asked: AudienceAsked,
+  after: string,
+  limit: number,
+): Promise<string[]> {
+  const { rows } = await sql<{ subject: string }>`
+    select subject from (${everybody(asked)} and p.subject > ${after}) as everybody
+    where code = 'allowed' order by subject limit ${limit}`.execute(database);
+  return rows.map(({ subject }) => subject);
+}
+
+/** How many people known at `knownAt` are allowed, and how many are not, by the code that says why. */
+export async function audienceCounts(
+  database: Database,
+  asked: AudienceAsked,
+): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await sql<{ code: string; count: string }>`
+    with known as (
+      select count(distinct subject) as count from read_models.persons
+      where known_to > ${asked.knownAt}::bigint and known_from <= ${asked.knownAt}::bigint),
+    answered as (
+      select code, count(*) as count from (${everybody(asked)}) as everybody group by code)
+    select code, count from answered
+    union all
+    select 'unknown-subject', known.count - coalesce((select sum(count) from answered), 0) from known`.execute(
+    database,
+  );
+  return new Map(rows.filter((row) => row.count !== '0').map((row) => [row.code, Number(row.count)]));
+}
+
+/** How far the read model has come. */
+export async function standingPosition(database: Database): Promise<Position> {
+  const { rows } = await sql<{ position: Position }>`
+    select position from projector.checkpoints where name = 'standing'`.execute(database);
+  return rows[0]?.position ?? ('0' as Position);
+}

@@ -1,0 +1,106 @@
+import { Inject } from '@nestjs/common';
+import { type IQueryHandler, Query, QueryBus, QueryHandler } from '@nestjs/cqrs';
+import type { SubjectId } from '#core/kernel/ids.js';
+import type { Clock, Instant } from '#core/kernel/instant.js';
+import type { KnownAt } from '#core/kernel/moment.js';
+import { earlierOf, type Position } from '#core/kernel/position.js';
+import { invalid } from '#core/kernel/refused.js';
+import { resolveKnownAt } from '#core/ledger/known-at.js';
+import { Ledger } from '#core/ledger/ledger.js';
+import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
+import { CLOCK, DATABASE } from '#core/platform/tokens.js';
+import type { Channel } from '#domains/purposes/domain/purposes.events.js';
+import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
+import {
+  type AudienceAsked,
+  audienceCounts,
+  audiencePage,
+  type Database,
+  standingPosition,
+} from '../projections/standing.questions.js';
+import { questionViolations } from './decide.js';
+
+export interface AudienceQuestion {
+  readonly purpose: string;
+  readonly topic?: string;
+  readonly channel?: Channel;
+  readonly asOf?: Instant;
+  readonly knownAt?: KnownAt;
+}
+
+/** Everyone for whom a purpose is allowed, at one moment as known at one position. */
+export interface Audience {
+  readonly asOf: Instant;
+  readonly knownAt?: Position;
+  readonly position: Position;
+  /** Pages of ids in order; memory holds one page at a time. */
+  pages(): AsyncIterable<readonly SubjectId[]>;
+  /** How many people are not in it, by the code that says why. */
+  excluded(): Promise<Readonly<Record<string, number>>>;
+}
+
+export class AskAudience extends Query<Audience> {
+  constructor(
+    readonly question: AudienceQuestion,
+    readonly behindErasure: boolean,
+    readonly consistentAt?: Position,
+  ) {
+    super();
+  }
+}
+
+const PAGE = 5_000;
+
+@QueryHandler(AskAudience)
+export class AnswerAudience implements IQueryHandler<AskAudience> {
+  constructor(
+    @Inject(DATABASE) private readonly database: Database,
+    @Inject(READ_MODELS) private readonly readModels: ReadModels,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly ledger: Ledger,
+    private readonly queries: QueryBus,
+  ) {}
+
+  async execute({ question, behindErasure, consistentAt }: AskAudience): Promise<Audience> {
+    if (consistentAt) await this.readModels.waitFor(consistentAt, ['standing']);
+    await this.readModels.mustBeFresh(['standing']);
+    const [first, ...more] = questionViolations(await this.queries.execute(new AskPrivacyCentre()), question);
+    if (first) throw invalid(first, ...more);
+
+    const asOf = question.asOf ?? this.clock.now();
+    const knownAt = await resolveKnownAt(this.ledger, question.knownAt);
+    const now = await standingPosition(this.database);
+    const position = knownAt ? earlierOf(knownAt, now) : now;
+    const centre = await this.queries.execute(new AskPrivacyCentre(position));
+    const rules = centre.purposes[question.purpose];
+    const topic = question.topic === undefined ? undefined : centre.topics[question.topic];
+    // A purpose or topic not yet known then: nobody is in its audience, nor left out of it.
+    if (!rules || (question.topic !== undefined && !topic))
+      return { asOf, knownAt, position, pages: nobody, excluded: () => Promise.resolve({}) };
+
+    const { database } = this;
+    const { channel } = question;
+    const asked: AudienceAsked = { rules, topic, channel, asOf, knownAt: position, behindErasure };
+    return {
+      asOf,
+      knownAt,
+      position,
+      async *pages() {
+        for (let last = ''; ; ) {
+          const page = await audiencePage(database, asked, last, PAGE);
+          if (page.length > 0) yield page as SubjectId[];
+          if (page.length < PAGE) return;
+          last = page.at(-1) as string;
+        }
+      },
+      async excluded() {
+        const counts = await audienceCounts(database, asked);
+        return Object.fromEntries([...counts].filter(([code]) => code !== 'allowed').sort());
+      },
+    };
+  }
+}
+
+async function* nobody(): AsyncGenerator<readonly SubjectId[]> {
+  // Empty.
+}

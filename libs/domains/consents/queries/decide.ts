@@ -1,0 +1,132 @@
+import { Inject } from '@nestjs/common';
+import { type IQueryHandler, QueryBus, QueryHandler } from '@nestjs/cqrs';
+import type { SubjectId } from '#core/kernel/ids.js';
+import type { Clock } from '#core/kernel/instant.js';
+import { earlierOf, type Position } from '#core/kernel/position.js';
+import { invalid, type Violation } from '#core/kernel/refused.js';
+import { resolveKnownAt } from '#core/ledger/known-at.js';
+import { Ledger } from '#core/ledger/ledger.js';
+import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
+import { CLOCK, DATABASE } from '#core/platform/tokens.js';
+import type { Channel } from '#domains/purposes/domain/purposes.events.js';
+import { AskPrivacyCentre, type PrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
+import { FindSubjects, type SubjectReference } from '#domains/subjects/queries/find-subjects.message.js';
+import { type Answer, answer, erasedSubject, mostRestrictive, unknownSubject } from '../domain/answer.js';
+import { type Asked, type Database, findStandings, type Found } from '../projections/standing.questions.js';
+import { Decide, type DecisionAnswer, type DecisionQuestion } from './decide.message.js';
+
+@QueryHandler(Decide)
+export class DecideHandler implements IQueryHandler<Decide> {
+  constructor(
+    @Inject(DATABASE) private readonly database: Database,
+    @Inject(READ_MODELS) private readonly readModels: ReadModels,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly ledger: Ledger,
+    private readonly queries: QueryBus,
+  ) {}
+
+  async execute({ questions, behindErasure, ...more }: Decide): Promise<readonly DecisionAnswer[]> {
+    if (more.consistentAt) await this.readModels.waitFor(more.consistentAt, ['standing']);
+    await this.readModels.mustBeFresh(['standing']);
+    const centre = await this.queries.execute(new AskPrivacyCentre());
+    checkQuestions(centre, questions, more.pointerTo);
+
+    const now = this.clock.now();
+    const [subjects, knownAts] = await Promise.all([
+      this.subjectsOf(questions),
+      Promise.all(questions.map(({ knownAt }) => resolveKnownAt(this.ledger, knownAt))),
+    ]);
+    const asked = questions.flatMap(({ purpose, asOf = now }, n): (Asked & { n: number })[] =>
+      (subjects[n] ?? []).map((subject) => ({ n, subject, purpose, asOf, knownAt: knownAts[n] })),
+    );
+    const found = await findStandings(this.database, asked);
+    const position = found[0]?.position ?? (await this.positionNow());
+
+    const byQuestion = questions.map((): Found[] => []);
+    found.forEach((one, index) => byQuestion[(asked[index] as { n: number }).n]?.push(one));
+    return Promise.all(
+      questions.map(async (question, n): Promise<DecisionAnswer> => {
+        const { asOf = now } = question;
+        const of = byQuestion[n] ?? [];
+        const known = knownAts[n];
+        const upTo = of[0]?.position ?? (known ? earlierOf(known, position) : position);
+        const then = known ? await this.queries.execute(new AskPrivacyCentre(upTo)) : centre;
+        const answers = of.map((one) => answerTo(question, one, then, asOf, behindErasure));
+        return { ...combined(question, answers), asOf, knownAt: known, position: upTo };
+      }),
+    );
+  }
+
+  private async subjectsOf(questions: readonly DecisionQuestion[]): Promise<(readonly SubjectId[])[]> {
+    const references = questions.filter(
+      (question): question is DecisionQuestion & SubjectReference => !('subjectId' in question),
+    );
+    const found = references.length ? await this.queries.execute(new FindSubjects(references)) : [];
+    let next = 0;
+    return questions.map((q) => ('subjectId' in q ? [q.subjectId] : (found[next++] ?? [])));
+  }
+
+  private async positionNow(): Promise<Position> {
+    const [none] = await findStandings(this.database, [
+      { subject: '', purpose: '', asOf: this.clock.now() },
+    ]);
+    return none?.position ?? ('0' as Position);
+  }
+}
+
+function answerTo(
+  { purpose, channel, topic }: DecisionQuestion,
+  { person, standing, erasedSince }: Found,
+  centre: PrivacyCentre,
+  asOf: DecisionAnswer['asOf'],
+  behindErasure: boolean,
+): Answer {
+  if (erasedSince && !behindErasure) return erasedSubject;
+  const rules = centre.purposes[purpose];
+  // Not yet known then: nobody was known for it either.
+  if (!rules) return unknownSubject;
+  const asked = topic === undefined ? undefined : centre.topics[topic];
+  if (topic !== undefined && !asked) return answer(person, standing, { rules, channel, asOf, topic: unknownTopic });
+  return answer(person, standing, { rules, channel, topic: asked, asOf });
+}
+
+/** A topic that was not yet known then: nobody had it switched on. */
+const unknownTopic = { key: '', unset: 'off' as const };
+
+function combined(question: DecisionQuestion, answers: readonly Answer[]): Answer {
+  if ('subjectId' in question) return answers[0] ?? unknownSubject;
+  // By contact point or reference an erased person is unknown, and who is unknown takes no part.
+  const known = answers.filter(({ code }) => code !== 'unknown-subject' && code !== 'erased');
+  return known.length > 0 ? mostRestrictive(known) : unknownSubject;
+}
+
+function checkQuestions(
+  centre: PrivacyCentre,
+  questions: readonly DecisionQuestion[],
+  pointerTo: (n: number) => string,
+): void {
+  const violations = questions.flatMap(({ purpose, channel, topic }, n): Violation[] => {
+    return questionViolations(centre, { purpose, channel, topic }).map((violation) => ({
+      ...violation,
+      pointer: pointerTo(n) + (violation.pointer ?? ''),
+    }));
+  });
+  const [first, ...more] = violations;
+  if (first) throw invalid(first, ...more);
+}
+
+/** What is wrong with a question whoever it is about. */
+export function questionViolations(
+  centre: PrivacyCentre,
+  { purpose, channel, topic }: { purpose: string; channel?: Channel; topic?: string },
+): Violation[] {
+  if (!centre.purposes[purpose])
+    return [{ pointer: '/purpose', code: 'unknown-purpose', detail: 'there is no such purpose' }];
+  if (topic === undefined) return [];
+  const known = centre.topics[topic];
+  if (!known) return [{ pointer: '/topic', code: 'unknown-topic', detail: 'there is no such topic' }];
+  if (known.purpose !== purpose)
+    return [{ pointer: '/topic', code: 'topic-of-other-purpose', detail: 'the topic belongs to another purpose' }];
+  if (!channel) return [{ pointer: '/channel', code: 'channel-required', detail: 'a topic needs a channel' }];
+  return [];
+}

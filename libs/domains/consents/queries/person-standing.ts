@@ -1,0 +1,38 @@
+import { type IQueryHandler, QueryBus, QueryHandler } from '@nestjs/cqrs';
+import { streamOf } from '#core/kernel/ids.js';
+import { fold } from '#core/kernel/model.js';
+import { comparePositions } from '#core/kernel/position.js';
+import { Ledger } from '#core/ledger/ledger.js';
+import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
+import { answer } from '../domain/answer.js';
+import { personFacts } from '../domain/facts.js';
+import { personAt, personSpans } from '../domain/person.js';
+import { standingAt, standingOf } from '../domain/standing.js';
+import { AskPersonStanding, type PersonStanding } from './person-standing.message.js';
+
+@QueryHandler(AskPersonStanding)
+export class AnswerPersonStanding implements IQueryHandler<AskPersonStanding> {
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly queries: QueryBus,
+  ) {}
+
+  async execute({ subjectId, asOf, knownAt }: AskPersonStanding): Promise<PersonStanding> {
+    const [all, { purposes }] = await Promise.all([
+      this.ledger.read(streamOf('subject', subjectId)),
+      this.queries.execute(new AskPrivacyCentre(knownAt)),
+    ]);
+    const known = knownAt ? all.filter(({ position }) => comparePositions(position, knownAt) <= 0) : all;
+    const facts = fold(personFacts, known);
+    const person = personAt(personSpans(facts), asOf);
+    return {
+      person,
+      erasedAt: facts.erased?.at,
+      purposes: Object.values(purposes).map((rules) => {
+        const standing = facts.purposes[rules.key] && standingAt(standingOf(facts, rules), asOf);
+        const answered = answer(person, standing, { rules, asOf });
+        return { purpose: rules.key, ...answered, bases: standing?.bases ?? [] };
+      }),
+    };
+  }
+}

@@ -1,0 +1,27 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { CommandBus } from '@nestjs/cqrs';
+import type { Recorded } from '#core/kernel/event.js';
+import type { Reactor } from '#core/projector/reactor.js';
+import { CompleteErasure, DestroyKeys } from '../commands/erase-subject.js';
+
+/** Not everybody has passed the destruction yet; asked again a little later. */
+class NotPassedYet extends Error {
+  override readonly name = 'NotPassedYet';
+}
+
+/** Carries an approved erasure through to its certificate, across crashes at any step. */
+@Injectable()
+export class ErasureReaction implements Reactor {
+  readonly name = 'erasure';
+  readonly categories = ['subject'];
+
+  constructor(@Inject(CommandBus) private readonly commands: CommandBus) {}
+
+  async react({ type, stream }: Recorded): Promise<void> {
+    if (type === 'ErasureApproved') await this.commands.execute(new DestroyKeys(stream));
+    if (type === 'KeyDestroyed') {
+      const { completed } = await this.commands.execute(new CompleteErasure(stream));
+      if (!completed) throw new NotPassedYet();
+    }
+  }
+}

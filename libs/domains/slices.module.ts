@@ -1,0 +1,89 @@
+import { type DynamicModule, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { CqrsModule } from '@nestjs/cqrs';
+import { Ledger } from '#core/ledger/ledger.js';
+import { HealthChecks } from '#core/platform/http/health.js';
+import { PostgresIdempotencyStore } from '#core/platform/idempotency.postgres.js';
+import { Metrics } from '#core/platform/metrics.js';
+import { READ_MODELS } from '#core/platform/read-models.js';
+import { Projector } from '#core/projector/projector.js';
+import { ProjectedReadModels } from '#core/runtime/read-models.js';
+import type { Runtime } from '#core/runtime/runtime.js';
+import { watch } from '#core/runtime/watch.js';
+import { AccessModule } from './access/access.module.js';
+import {
+  AuditModule,
+  EVENT_CATALOGUE,
+  RECORDED_RECEIPTS,
+  type RecordedReceipts,
+  STORED_EVENTS,
+} from './audit/audit.module.js';
+import { ConsentsModule } from './consents/consents.module.js';
+import { ErasureModule } from './erasure/erasure.module.js';
+import { ErasureReaction } from './erasure/reactions/erasure.reaction.js';
+import { PurposesModule } from './purposes/purposes.module.js';
+import { eventCatalogue, projections, SERVING } from './slices.js';
+import { SubjectsModule } from './subjects/subjects.module.js';
+
+/** All slices over one runtime, and the projector that drives their read models and reactions. */
+@Module({})
+export class SlicesModule implements OnApplicationShutdown {
+  constructor(
+    private readonly projector: Projector,
+    ledger: Ledger,
+    checks: HealthChecks,
+    metrics: Metrics,
+  ) {
+    watch({ ledger, projector }, checks, metrics);
+  }
+
+  static over(runtime: Runtime): DynamicModule {
+    const { database, ledger, store, logger } = runtime;
+    const ports = [
+      { provide: EVENT_CATALOGUE, useValue: eventCatalogue },
+      { provide: STORED_EVENTS, useValue: store },
+      {
+        provide: RECORDED_RECEIPTS,
+        inject: [PostgresIdempotencyStore],
+        useFactory: (answers: PostgresIdempotencyStore): RecordedReceipts => ({
+          find: (receiptId) => answers.receiptOfNothing(receiptId) as ReturnType<RecordedReceipts['find']>,
+        }),
+      },
+      {
+        provide: Projector,
+        inject: [ErasureReaction],
+        useFactory: (erasure: ErasureReaction) =>
+          new Projector({
+            db: database,
+            log: ledger,
+            projections: projections(),
+            reactors: [erasure],
+            report: (notice) => logger.warn({ notice }, 'projector'),
+          }),
+      },
+      {
+        provide: READ_MODELS,
+        inject: [Projector],
+        useFactory: (projector: Projector) => new ProjectedReadModels(projector, SERVING),
+      },
+    ];
+    return {
+      module: SlicesModule,
+      global: true,
+      imports: [
+        CqrsModule.forRoot(),
+        AccessModule,
+        AuditModule,
+        ConsentsModule,
+        ErasureModule,
+        PurposesModule,
+        SubjectsModule,
+      ],
+      providers: ports,
+      exports: [...ports.map(({ provide }) => provide), AccessModule],
+    };
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.projector.stop();
+  }
+}

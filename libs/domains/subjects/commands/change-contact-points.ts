@@ -1,0 +1,98 @@
+import { Inject } from '@nestjs/common';
+import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { type ContactPointId, streamOf, type SubjectId } from '#core/kernel/ids.js';
+import type { Clock, Instant } from '#core/kernel/instant.js';
+import { fold } from '#core/kernel/model.js';
+import { occasionOf, type Requested } from '#core/kernel/requested.js';
+import { Ledger, type Outcome, step } from '#core/ledger/ledger.js';
+import { Config } from '#core/platform/config.js';
+import { normalisedContact } from '#core/platform/contact-values.js';
+import { CLOCK } from '#core/platform/tokens.js';
+import { DERIVATION, LOOKUP_INDEX, VAULT } from '#core/vault/tokens.js';
+import { derivedId } from '#core/vault/derivation.js';
+import type { Derivation, LookupIndex, Vault } from '#core/vault/port.js';
+import type { ContactKind } from '../domain/subjects.events.js';
+import { addContactPoint, mustBeRegistered, removeContactPoint, subject } from '../domain/subjects.js';
+
+export interface ContactPointInput {
+  readonly kind: ContactKind;
+  readonly value: string;
+  readonly source: string;
+  readonly occurredAt?: Instant;
+  readonly receivedAt?: Instant;
+}
+
+export class AddContactPoint extends Command<Outcome & { readonly contactPointId: ContactPointId }> {
+  constructor(
+    readonly subjectId: SubjectId,
+    readonly input: ContactPointInput,
+    readonly requested: Requested,
+  ) {
+    super();
+  }
+}
+
+@CommandHandler(AddContactPoint)
+export class AddContactPointHandler implements ICommandHandler<AddContactPoint> {
+  constructor(
+    private readonly ledger: Ledger,
+    @Inject(LOOKUP_INDEX) private readonly index: LookupIndex,
+    @Inject(DERIVATION) private readonly derivation: Derivation,
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly config: Config,
+  ) {}
+
+  async execute({ subjectId, input, requested }: AddContactPoint) {
+    const occasion = occasionOf(requested, input, this.clock);
+    const { kind } = input;
+    const region = this.config.defaultRegion;
+    const value = normalisedContact(kind, input.value, { region, pointer: '/value' });
+    const contactPointId = derivedId(this.derivation, 'cpt', 'contact-point', requested.receiptId, '0');
+    const point = { contactPointId, kind, value };
+    const outcome = await this.ledger.transact(
+      streamOf('subject', subjectId),
+      occasion,
+      [step(subject, mustBeRegistered()), step(subject, addContactPoint(point))],
+      requested,
+    );
+    // After the fact, and again on every repetition: the index refuses somebody who was erased meanwhile.
+    await this.index.add([{ kind, value, owner: subjectId, reference: contactPointId }]);
+    return { ...outcome, contactPointId };
+  }
+}
+
+export class RemoveContactPoint extends Command<Outcome> {
+  constructor(
+    readonly subjectId: SubjectId,
+    readonly contactPointId: ContactPointId,
+    readonly requested: Requested,
+  ) {
+    super();
+  }
+}
+
+/** The contact point is gone from now on; its value is forgotten for good, its key alone is destroyed. */
+@CommandHandler(RemoveContactPoint)
+export class RemoveContactPointHandler implements ICommandHandler<RemoveContactPoint> {
+  constructor(
+    private readonly ledger: Ledger,
+    @Inject(LOOKUP_INDEX) private readonly index: LookupIndex,
+    @Inject(VAULT) private readonly vault: Vault,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  async execute({ subjectId, contactPointId, requested }: RemoveContactPoint): Promise<Outcome> {
+    const stream = streamOf('subject', subjectId);
+    const outcome = await this.ledger.transact(
+      stream,
+      occasionOf(requested, { source: 'api' }, this.clock),
+      [step(subject, mustBeRegistered()), step(subject, removeContactPoint(contactPointId))],
+      requested,
+    );
+    if (!(contactPointId in fold(subject, await this.ledger.read(stream)).contactPoints)) {
+      await this.index.remove(subjectId, contactPointId);
+      await this.vault.destroy(subjectId, `contact-${contactPointId}`);
+    }
+    return outcome;
+  }
+}

@@ -1,0 +1,19 @@
+import { Query } from '@nestjs/cqrs';
+import type { SubjectId } from '#core/kernel/ids.js';
+import type { ContactKind, ExternalRef } from '../domain/subjects.events.js';
+
+/** How somebody outside names a person. */
+export type SubjectReference =
+  | { readonly contactPoint: { readonly kind: ContactKind; readonly value: string } }
+  | { readonly externalRef: ExternalRef };
+
+/** Who is meant, for each reference in the order asked; nobody for one that no living key stands behind. */
+export class FindSubjects extends Query<readonly (readonly SubjectId[])[]> {
+  constructor(
+    readonly references: readonly SubjectReference[],
+    /** Leaves out ids that were reserved and under which nobody was registered in the end. */
+    readonly options: { readonly registeredOnly?: boolean } = {},
+  ) {
+    super();
+  }
+}

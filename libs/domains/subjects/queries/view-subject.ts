@@ -1,0 +1,88 @@
+import { Inject } from '@nestjs/common';
+import { CommandBus, type IQueryHandler, Query, QueryBus, QueryHandler } from '@nestjs/cqrs';
+import type { Actor, Opened } from '#core/kernel/event.js';
+import { streamOf, type SubjectId } from '#core/kernel/ids.js';
+import type { Clock, Instant } from '#core/kernel/instant.js';
+import type { KnownAt } from '#core/kernel/moment.js';
+import { comparePositions, type Position } from '#core/kernel/position.js';
+import { Refused } from '#core/kernel/refused.js';
+import { resolveKnownAt } from '#core/ledger/known-at.js';
+import { Ledger } from '#core/ledger/ledger.js';
+import { CLOCK } from '#core/platform/tokens.js';
+import { RecordLook } from '#domains/access/commands/record-look.message.js';
+import {
+  AskPersonStanding,
+  type PersonStanding,
+} from '#domains/consents/queries/person-standing.message.js';
+import type { SubjectEvent } from '../domain/subjects.events.js';
+import { subjectEvents } from '../domain/subjects.events.js';
+import { identityView, type IdentityView } from './identity.js';
+
+export interface SubjectView {
+  readonly subjectId: SubjectId;
+  readonly asOf: Instant;
+  readonly knownAt?: Position;
+  readonly position: Position;
+  /** The stream's, now: what a command is conditional on. */
+  readonly revision: number;
+  readonly erasedAt?: Instant;
+  readonly identity?: IdentityView;
+  readonly purposes: PersonStanding['purposes'];
+  readonly topics: Readonly<Record<string, Readonly<Record<string, 'on' | 'off'>>>>;
+  readonly objectsToMarketing: boolean;
+}
+
+/** One person, now or as of any day, folded from their stream. To reveal is to look: recorded first. */
+export class ViewSubject extends Query<SubjectView> {
+  constructor(
+    readonly subjectId: SubjectId,
+    readonly asked: { readonly asOf?: Instant; readonly knownAt?: KnownAt; readonly reveal: boolean },
+    readonly reader: { readonly actor: Actor; readonly correlationId: string },
+  ) {
+    super();
+  }
+}
+
+@QueryHandler(ViewSubject)
+export class ViewSubjectHandler implements IQueryHandler<ViewSubject> {
+  constructor(
+    private readonly ledger: Ledger,
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+    @Inject(CLOCK) private readonly clock: Clock,
+  ) {}
+
+  async execute({ subjectId, asked, reader }: ViewSubject): Promise<SubjectView> {
+    const asOf = asked.asOf ?? this.clock.now();
+    const knownAt = await resolveKnownAt(this.ledger, asked.knownAt);
+    const all = await this.ledger.read(streamOf('subject', subjectId));
+    const last = all.at(-1);
+    if (!last) throw new Refused('not-found', 'unknown-subject', 'there is no such person');
+    if (asked.reveal)
+      await this.commands.execute(new RecordLook({ viewed: 'subject', subjectId, asOf, knownAt }, reader));
+
+    const [standing, opened] = await Promise.all([
+      this.queries.execute(new AskPersonStanding(subjectId, asOf, knownAt)),
+      this.ledger.open(
+        all.filter(
+          ({ type, position, occurredAt }) =>
+            type in subjectEvents &&
+            occurredAt <= asOf &&
+            (!knownAt || comparePositions(position, knownAt) <= 0),
+        ),
+      ),
+    ]);
+    return {
+      subjectId,
+      asOf,
+      knownAt,
+      position: knownAt ?? last.position,
+      revision: last.revision,
+      erasedAt: standing.erasedAt,
+      identity: identityView(opened as Opened<SubjectEvent>[], asked.reveal),
+      purposes: standing.purposes,
+      topics: standing.person?.topics ?? {},
+      objectsToMarketing: standing.person?.objectsToMarketing ?? false,
+    };
+  }
+}
