@@ -1,0 +1,167 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Kysely } from 'kysely';
+import type { Position } from '#core/kernel/position.js';
+import { readCheckpoints } from '#core/projector/checkpoint.js';
+import { type Child, startWorker } from './support/child.js';
+import { someEvents, TableLog } from './support/table-log.js';
+import { doubled, foldTally, tally, tallyRows } from './support/tally.js';
+import {
+  connect,
+  everything,
+  headOf,
+  until,
+  withoutFence,
+  type World,
+  world,
+} from './support/world.js';
+
+jest.setTimeout(600_000);
+
+/** More of them: FREEZE_ROUNDS=100. */
+const ROUNDS = Number(process.env.FREEZE_ROUNDS ?? 10);
+
+describe('an owner that was frozen past its lease', () => {
+  let w: World;
+  const children: Child[] = [];
+  const opened: Kysely<unknown>[] = [];
+  beforeEach(async () => void (w = await world()));
+  afterEach(async () => {
+    await Promise.all(children.splice(0).map((child) => child.kill()));
+    const connected = opened.splice(0);
+    await w.close();
+    await Promise.all(connected.map((db) => db.destroy()));
+  });
+
+  /** A projector in this process of which every statement can be held back, as if it did not run. */
+  function freezable(
+    rewrite: (statement: string) => string,
+    hooks: Parameters<typeof tally>[0] = {},
+  ) {
+    let thaw: (() => void) | undefined;
+    let frozen: Promise<void> | undefined;
+    const db = connect(w.url, {
+      intercept: async (statement) => {
+        await frozen;
+        return rewrite(statement);
+      },
+    });
+    opened.push(db);
+    const projector = w.projector({
+      db,
+      log: new TableLog(db),
+      projections: [tally(hooks)],
+      leaseMilliseconds: 300,
+      owner: 'frozen',
+    });
+    return {
+      projector,
+      freeze: () => void (frozen = new Promise((resolve) => (thaw = resolve))),
+      thaw: () => {
+        frozen = undefined;
+        thaw?.();
+      },
+    };
+  }
+
+  async function takeover(rewrite: (statement: string) => string) {
+    await w.log.append(someEvents(50));
+    const first = freezable(rewrite);
+    first.projector.start();
+    expect(await first.projector.waitFor('50' as Position, ['tally'], { timeoutMs: 5_000 })).toBe(
+      true,
+    );
+    first.freeze();
+    // Its next page is on its way, and is not written before it wakes.
+    await w.log.append(someEvents(50, 50, 50));
+    const second = w.projector({ projections: [tally()], leaseMilliseconds: 300, owner: 'second' });
+    second.start();
+    expect(await second.waitFor('100' as Position, ['tally'], { timeoutMs: 5_000 })).toBe(true);
+    await second.stop();
+    first.thaw();
+    await sleep(500);
+  }
+
+  test('writes nothing, says so and goes on from where the other one is', async () => {
+    await takeover((statement) => statement);
+    expect(w.notices.map(({ kind }) => kind)).toContain('lost');
+    expect(await doubled(w.db)).toBe(0);
+    const position = await w.log.append(someEvents(50, 50, 100));
+    await until('it goes on', async () => {
+      return (await readCheckpoints(w.db)).get('tally')?.position === position;
+    });
+    expect(await tallyRows(w.db)).toEqual(foldTally(await everything(w.log)));
+    expect(await doubled(w.db)).toBe(0);
+  });
+
+  test('is caught where the checkpoint is moved without its epoch and old position', async () => {
+    await takeover(withoutFence);
+    expect(await doubled(w.db)).toBeGreaterThan(0);
+  });
+
+  test('does not keep the rows locked: its open transaction is ended', async () => {
+    await w.log.append(someEvents(50));
+    const first = freezable((statement) => statement, {
+      before: () => first.freeze(),
+    });
+    first.projector.start();
+    await until('it is in the middle of a batch', async () => {
+      return (await readCheckpoints(w.db)).get('tally')?.owner === 'frozen';
+    });
+    const second = w.projector({ projections: [tally()], leaseMilliseconds: 300, owner: 'second' });
+    second.start();
+    expect(await second.waitFor('50' as Position, ['tally'], { timeoutMs: 5_000 })).toBe(true);
+    first.thaw();
+    await sleep(300);
+    expect(await doubled(w.db)).toBe(0);
+    expect(await tallyRows(w.db)).toEqual(foldTally(await everything(w.log)));
+  });
+
+  /** Two processes; by turns the one that owns is stopped for more than two leases and woken again. */
+  async function frozenProcesses(rounds: number, twin?: 'fence') {
+    const settings = { url: w.url, leaseMilliseconds: 250, limit: 25, slow: 5 };
+    const both = [0, 1].map(() => startWorker({ ...settings, ...(twin ? { twin } : {}) }));
+    children.push(...both);
+    let appending = true;
+    const appended = (async () => {
+      for (let n = 0; appending; n += 25) {
+        await w.log.append(someEvents(25, 50, n));
+        await sleep(8);
+      }
+    })();
+    await until('somebody owns it', async () => {
+      return (await readCheckpoints(w.db)).get('tally')?.owner !== undefined;
+    });
+    for (let round = 0; round < rounds; round++) {
+      const [one] = both.slice(round % 2);
+      one?.send('SIGSTOP');
+      await sleep(600 + Math.random() * 300);
+      one?.send('SIGCONT');
+      await sleep(Math.random() * 200);
+    }
+    appending = false;
+    await appended;
+    const head = await headOf(w.log);
+    await until('all is applied', async () => {
+      return (await readCheckpoints(w.db)).get('tally')?.position === head;
+    });
+    return both;
+  }
+
+  test(`doubles nothing and skips nothing, over ${ROUNDS} real freezes`, async () => {
+    const both = await frozenProcesses(ROUNDS);
+    const takeovers = both.flatMap(({ said }) => said.filter(({ kind }) => kind === 'took-over'));
+    expect(takeovers.length).toBeGreaterThan(ROUNDS / 2);
+    expect(await doubled(w.db)).toBe(0);
+    expect(await tallyRows(w.db)).toEqual(foldTally(await everything(w.log)));
+    expect(both.map((child) => child.complaints())).toEqual(['', '']);
+  });
+
+  test('doubles or skips something in real freezes where nothing fences it', async () => {
+    await frozenProcesses(ROUNDS, 'fence').catch(() => undefined);
+    const folded = foldTally(await everything(w.log));
+    const twice = await doubled(w.db);
+    const differs = JSON.stringify(await tallyRows(w.db)) !== JSON.stringify(folded);
+    expect(twice > 0 || differs).toBe(true);
+  });
+});
