@@ -8,7 +8,7 @@ import { Projector } from '#core/projector/projector.js';
 import { openRuntime, type Runtime } from '#core/runtime/runtime.js';
 import { translate } from '#core/runtime/translate.js';
 import { InstallBootstrapKey } from '#domains/access/commands/install-bootstrap-key.js';
-import { eventCatalogue, guards } from '#domains/slices.js';
+import { eventCatalogue, guards, SERVING } from '#domains/slices.js';
 import { AppModule } from './app.module.js';
 import { keptKey } from './bootstrap-key.js';
 
@@ -28,6 +28,9 @@ export interface Server {
   stop(): Promise<void>;
 }
 
+/** Milliseconds that the start waits for the read models. */
+const CATCH_UP = 5_000;
+
 /** Opens the stores, makes the routes, begins to follow the log, and listens. */
 export async function startServer(config: Config, logger: Logger = openLog(config.logLevel)): Promise<Server> {
   const runtime = await openRuntime(config, { eventCatalogue, guards }, logger);
@@ -41,7 +44,11 @@ export async function startServer(config: Config, logger: Logger = openLog(confi
     const { nest } = application;
     const key = await keptKey(config);
     const installed = await nest.get(CommandBus).execute(new InstallBootstrapKey(key.secret));
-    if (config.roles.has('projector') || config.roles.has('jobs')) nest.get(Projector).start();
+    const projector = nest.get(Projector);
+    if (config.roles.has('projector') || config.roles.has('jobs')) projector.start();
+    // Who asks right after the start is answered, unless there is a lot to catch up with.
+    const head = await runtime.ledger.head();
+    if (head) await projector.waitFor(head.position, SERVING, { timeoutMs: CATCH_UP });
     if (installed.state === 'other') throw foreignKey();
     const listening = config.roles.has('api') ? await application.listen() : undefined;
     return {

@@ -126,6 +126,10 @@ describe('a projection', () => {
     expect(await elsewhere.waitFor('100' as Position, ['tally'], { timeoutMs: 100 })).toBe(false);
     worker.start();
     expect(await elsewhere.waitFor('99' as Position, ['tally'], { timeoutMs: 5_000 })).toBe(true);
+    for (const one of [worker, elsewhere, w.projector({ projections: [tally()] })]) {
+      expect(await one.waitFor('99' as Position, ['tally'], { timeoutMs: 0 })).toBe(true);
+      expect(await one.waitFor('101' as Position, ['tally'], { timeoutMs: 0 })).toBe(false);
+    }
     for (let n = 0; n < 10; n++) {
       const position = await w.log.append(someEvents(3));
       const began = Date.now();

@@ -13,3 +13,11 @@ export function parseKnownAt(text: string): KnownAt | undefined {
   const instant = parseInstant(text);
   return instant && { instant };
 }
+
+/**
+ * What an answer says it was known at, in the words of the question: sent back as `knownAt` it gives the
+ * same answer again, also where the question left it open.
+ */
+export function knownAtOf(asked: KnownAt | undefined, position: Position): string {
+  return asked && 'instant' in asked ? asked.instant : `position:${asked?.position ?? position}`;
+}

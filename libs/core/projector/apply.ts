@@ -1,6 +1,7 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Recorded } from '#core/kernel/event.js';
 import type { Position } from '#core/kernel/position.js';
+import { InTurn } from '#core/ledger/in-turn.js';
 import type { Anchor } from './checkpoint.js';
 import { describe, isPassing, MustStop, OwnershipLost } from './failure.js';
 import { type Advance, advance, advanced, type Lease } from './lease.js';
@@ -78,11 +79,20 @@ export async function applyWithin(
   // First, for its row lock keeps a second owner out while the rows are written.
   await advance(tx, lease, step, target.schema);
   if (events.length === 0) return;
-  await target.projection.apply(events, {
-    tx,
-    readStreams: (streams, upTo) => reading(() => target.log.readMany(streams, { upTo })),
-  });
+  const { projection, log } = target;
+  await inTurn.run(projection, () =>
+    projection.apply(events, {
+      tx,
+      readStreams: (streams, upTo) => reading(() => log.readMany(streams, { upTo })),
+    }),
+  );
 }
+
+/**
+ * The live runner and a rebuild of the same process share the projection, and what it remembers between
+ * awaits. Taken after the row's lock and never before: a switch holds that lock while it waits here.
+ */
+const inTurn = new InTurn<Projection>();
 
 export function markAfter(events: readonly Recorded[], ledgerId: string | undefined): Mark {
   const last = events.at(-1) as Recorded;

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely';
 import type { Position } from '#core/kernel/position.js';
 import type { Checkpoint, CheckpointTable } from './checkpoint.js';
-import { MustStop, OwnershipLost, reasonOf } from './failure.js';
+import { describe, MustStop, OwnershipLost, reasonOf } from './failure.js';
 import { acquire, type Lease, release, stopWith } from './lease.js';
 import type { LogReader } from './log-reader.js';
 import type { Nudge } from './nudge.js';
@@ -25,7 +25,7 @@ export type Notice =
       readonly name: string;
       readonly reason: string;
       readonly attempt: number;
-      readonly error: unknown;
+      readonly message: string;
     }
   | {
       readonly kind: 'stopped';
@@ -64,13 +64,8 @@ export class Retries {
     this.attempt++;
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     this.reason = reasonOf(cause);
-    surroundings.report({
-      kind: 'retrying',
-      name,
-      reason: this.reason,
-      attempt: this.attempt,
-      error,
-    });
+    const { reason, attempt } = this;
+    surroundings.report({ kind: 'retrying', name, reason, attempt, message: describe(cause) });
     const longest = Math.min(FIRST_RETRY * 2 ** (this.attempt - 1), LONGEST_RETRY);
     return longest / 2 + (Math.random() * longest) / 2;
   }

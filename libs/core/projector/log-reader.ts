@@ -2,6 +2,7 @@ import type { Recorded } from '#core/kernel/event.js';
 import type { EventId, StreamName } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
+import { CannotDecode } from '#core/ledger/codec.js';
 import { LedgerCorrupt } from '#core/ledger/port.js';
 import { LogFailed, MustStop } from './failure.js';
 
@@ -9,8 +10,8 @@ import { LogFailed, MustStop } from './failure.js';
  * What a projector reads: the log, decoded. The ledger facade has this shape; every MUST of the store's
  * port holds here too.
  *
- * `readAll` and `follow` deliver what lies before an event that no code can read and then throw an error
- * with `name` CannotDecode and that event's `position`.
+ * `readAll` and `follow` deliver what lies before an event that no code can read and then throw
+ * CannotDecode.
  */
 export interface LogReader {
   readAll(after: Position, options: ReadOptions): Promise<LogPage>;
@@ -93,11 +94,8 @@ export function readingFailure(error: unknown): Error {
   if (error instanceof MustStop || error instanceof LogFailed) return error;
   if (error instanceof LedgerCorrupt)
     return new MustStop(error.position, 'ledger-corrupt', error.reason);
-  if (error instanceof Error && error.name === 'CannotDecode') {
-    const { position } = error as Error & { position?: unknown };
-    if (typeof position === 'string')
-      return new MustStop(position as Position, 'cannot-decode', 'no code can read this event');
-  }
+  if (error instanceof CannotDecode)
+    return new MustStop(error.position, 'cannot-decode', error.reason);
   return new LogFailed(error);
 }
 

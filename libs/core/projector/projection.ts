@@ -20,6 +20,8 @@ export interface Projection {
    * Writes what the batch makes of the tables, in order of position; in one transaction with the
    * checkpoint. MUST throw on what it can not handle: the projection then stops there, visibly.
    * MUST depend on the log and its own tables only, so that a rebuild gives the same rows.
+   * MUST check what it keeps in memory against the event it meets: a batch may have been rolled back, and a
+   * rebuild applies other batches in between, though never at the same time.
    */
   apply(batch: readonly Recorded[], context: ProjectionContext): Promise<void>;
 }

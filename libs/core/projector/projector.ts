@@ -13,7 +13,10 @@ import { checkName } from './tables.js';
 import { Waiting } from './waiting.js';
 
 export interface ProjectorOptions {
-  /** Sessions take the role that owns the read models. Needs a connection for each runner and some to spare. */
+  /**
+   * Its sessions have the role that owns the read models. Needs a session for each runner and two to
+   * spare, and no deadline for statements on the client's side: batches of a rebuild may take their time.
+   */
   readonly db: Kysely<unknown>;
   readonly log: LogReader;
   readonly projections: readonly Projection[];
@@ -118,7 +121,8 @@ export class Projector {
 
   /**
    * True as soon as all of these have committed everything up to `position`; false after `timeoutMs`, on
-   * abort, or as soon as one of them is stopped before it. A token from a command is such a position.
+   * abort, or as soon as one of them is stopped before it. A token from a command is such a position. With
+   * a `timeoutMs` of 0 it tells how things are now.
    */
   waitFor(
     position: Position,

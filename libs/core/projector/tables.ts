@@ -134,17 +134,17 @@ export async function vacuum(
 ): Promise<void> {
   const tables = tablesOf(schema, objects);
   if (tables === undefined) return;
-  await db.connection().execute(async (session) => {
-    const { rows } = await sql<{ before: string }>`
-      select current_setting('statement_timeout') as before`.execute(session);
-    try {
+  try {
+    await db.connection().execute(async (session) => {
+      const { rows } = await sql<{ before: string }>`
+        select current_setting('statement_timeout') as before`.execute(session);
       await sql`set statement_timeout = 0`.execute(session);
       await sql`vacuum (analyze) ${tables}`.execute(session);
-    } catch {
-      // Vacuum comes by itself in time.
-    }
-    await sql`select set_config('statement_timeout', ${rows[0]?.before}, false)`.execute(session);
-  });
+      await sql`select set_config('statement_timeout', ${rows[0]?.before}, false)`.execute(session);
+    });
+  } catch {
+    // Vacuum comes by itself in time.
+  }
 }
 
 function tablesOf(schema: string, objects: readonly TableObject[]) {

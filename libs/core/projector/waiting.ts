@@ -49,6 +49,12 @@ export class Waiting implements Watcher {
     if (this.havePassed(position, names)) return true;
     const { timeoutMs, signal } = options;
     if (signal?.aborted) return false;
+    const local = names.every((name) => this.isLocal(name));
+    if (timeoutMs <= 0) {
+      // What runners of this process have not told of is not there; of others one look tells.
+      if (!local) await this.lookAt(names);
+      return this.havePassed(position, names);
+    }
     return new Promise((resolve) => {
       const settle = (passed: boolean) => {
         clearTimeout(timer);
@@ -62,7 +68,7 @@ export class Waiting implements Watcher {
       signal?.addEventListener('abort', giveUp, { once: true });
       this.waiters.add(waiter);
       for (const name of names) this.wake(name);
-      this.schedule(names.every((name) => this.isLocal(name)) ? POLL_LOCAL : 0);
+      this.schedule(local ? POLL_LOCAL : 0);
     });
   }
 
@@ -122,15 +128,19 @@ export class Waiting implements Watcher {
   private async look(): Promise<void> {
     const names = [...new Set([...this.waiters].flatMap((waiter) => [...waiter.names]))];
     if (names.length === 0) return;
+    await this.lookAt(names);
+    if (this.waiters.size === 0) return;
+    const remote = names.some((name) => !this.isLocal(name));
+    this.schedule(remote ? POLL_REMOTE : POLL_LOCAL);
+  }
+
+  private async lookAt(names: readonly string[]): Promise<void> {
     try {
       for (const checkpoint of (await readCheckpoints(this.db, { names })).values())
         this.learn(checkpoint);
     } catch {
       // The database is away: those who wait are told by their time.
     }
-    if (this.waiters.size === 0) return;
-    const remote = names.some((name) => !this.isLocal(name));
-    this.schedule(remote ? POLL_REMOTE : POLL_LOCAL);
   }
 
   private learn(checkpoint: Checkpoint): void {

@@ -267,7 +267,7 @@ describe('GET /v1/subjects/{id}/timeline', () => {
       ['ConsentRefused', 'Consent refused for E-marketing [e-marketing]'],
     ]);
     expect(body).toMatchObject({ subjectId: person.subjectId, page: {}, position: late.position });
-    expect(body.knownAt).toBeUndefined();
+    expect(body.knownAt).toBe(`position:${late.position}`);
     expect(headers['etag']).toBe(`"${late.revision}"`);
     const { items: german } = (await get(`${path}?language=de`)).body;
     expect(german[1]?.text).toBe('Einwilligung erteilt: Werbung per E-Mail [e-marketing]');

@@ -440,28 +440,28 @@ describe('settings', () => {
 
   it('have defaults, which guard the purposes they are for', async () => {
     expect((await get('defaults')).body).toMatchObject({ bases: [] });
-    const orders = purpose('orders', {
+    const orders = purpose('deliveries', {
       marketing: false,
       channels: [],
       allowedBases: ['contract', 'legal-obligation'],
     });
     await post('purposes', orders);
     const bases = [
-      { purpose: 'orders', basis: 'contract', status: 'established' },
-      { purpose: 'orders', basis: 'legal-obligation', status: 'established', reference: '§ 147 AO' },
+      { purpose: 'deliveries', basis: 'contract', status: 'established' },
+      { purpose: 'deliveries', basis: 'legal-obligation', status: 'established', reference: '§ 147 AO' },
     ];
     const set = await put('defaults', { bases });
     expect(set.status).toBe(200);
     expect(set.body).toMatchObject({ bases, revision: 0 });
     expect((await get('defaults')).body).toEqual(set.body);
     const { key: _, ...body } = { ...orders, allowedBases: ['legal-obligation'] };
-    expect(pointers(await put('purposes/orders', body))).toEqual([
+    expect(pointers(await put('purposes/deliveries', body))).toEqual([
       '/allowedBases basis-is-default',
     ]);
     expect(
       pointers(
         await put('defaults', {
-          bases: [{ purpose: 'orders', basis: 'consent', status: 'established' }],
+          bases: [{ purpose: 'deliveries', basis: 'consent', status: 'established' }],
         }),
       ),
     ).toEqual(['/bases/0/basis not-one-of']);

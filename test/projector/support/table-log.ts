@@ -3,6 +3,7 @@ import { type Kysely, sql } from 'kysely';
 import type { Recorded } from '#core/kernel/event.js';
 import { newId, streamOf, type StreamName } from '#core/kernel/ids.js';
 import type { Position } from '#core/kernel/position.js';
+import { CannotDecode } from '#core/ledger/codec.js';
 import type { LogHead, LogPage, LogReader, ReadOptions } from '#core/projector/log-reader.js';
 
 /**
@@ -66,7 +67,7 @@ export class TableLog implements LogReader {
          order by e.position limit ${limit}) as page on true`.execute(this.db);
     const stored = rows.flatMap(({ event }) => (event === null ? [] : [event]));
     const bad = stored.findIndex(({ type }) => type === 'Undecodable');
-    if (bad === 0) throw new CannotDecode(stored[0]?.position as Position);
+    if (bad === 0) throw new CannotDecode(stored[0]?.position as Position, 'has an unknown type');
     const events = (bad < 0 ? stored : stored.slice(0, bad)).map(eventFrom);
     const last = events.at(-1)?.position;
     const cut = events.length >= limit || bad > 0;
@@ -135,13 +136,6 @@ function eventFrom(row: StoredRow): Recorded {
     correlationId: 'test',
     salt: '',
   } as unknown as Recorded;
-}
-
-class CannotDecode extends Error {
-  override readonly name = 'CannotDecode';
-  constructor(readonly position: Position) {
-    super(`position ${position} can not be decoded`);
-  }
 }
 
 /** `count` events over `streams` persons, of which every tenth is of a category that nobody follows. */

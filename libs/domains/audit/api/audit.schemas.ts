@@ -54,10 +54,9 @@ export const timelineSchema = object(
       'next',
     ]),
     asOf: instant,
-    knownAt: { type: 'string', description: 'As it was asked: a time, or `position:N`.' },
+    knownAt: { type: 'string', description: 'A time or `position:N`, to ask the same again.' },
     position,
   },
-  ['knownAt'],
 );
 
 export const receiptSchema = object(

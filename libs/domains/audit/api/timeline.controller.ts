@@ -2,7 +2,7 @@ import { Controller, Get, Param, Query } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { SubjectId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
-import type { KnownAt } from '#core/kernel/moment.js';
+import { knownAtOf } from '#core/kernel/moment.js';
 import { parsePosition, type Position } from '#core/kernel/position.js';
 import { Answer, Answering } from '#core/platform/http/answer.js';
 import {
@@ -29,8 +29,8 @@ export interface TimelinePage {
   readonly items: readonly TimelineItem[];
   readonly page: { readonly next?: string };
   readonly asOf: Instant;
-  /** As it was asked; missing where the question left it open. */
-  readonly knownAt?: string;
+  /** A time or `position:N`: asked with it, the question gets the same answer again. */
+  readonly knownAt: string;
   readonly position: Position;
 }
 
@@ -77,7 +77,7 @@ export class TimelineController {
     const filters = {
       subjectId,
       asOf,
-      knownAt: knownAt && spelled(knownAt),
+      knownAt: knownAt && JSON.stringify(knownAt),
       purpose: query.purpose,
     };
     const after = placeOf(filters, query.cursor);
@@ -98,7 +98,7 @@ export class TimelineController {
       items: timeline.items,
       page: { next },
       asOf: timeline.asOf,
-      knownAt: filters.knownAt,
+      knownAt: knownAtOf(knownAt, timeline.position),
       position: timeline.position,
     };
   }
@@ -125,8 +125,4 @@ function placeOf(filters: Filters, cursor: string | undefined): Position | undef
     'cursor-malformed',
     'The cursor must be one that an earlier page gave.',
   );
-}
-
-function spelled(knownAt: KnownAt): string {
-  return 'position' in knownAt ? `position:${knownAt.position}` : knownAt.instant;
 }

@@ -2,7 +2,7 @@ import { Inject } from '@nestjs/common';
 import { type IQueryHandler, Query, QueryBus, QueryHandler } from '@nestjs/cqrs';
 import type { SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
-import type { KnownAt } from '#core/kernel/moment.js';
+import { type KnownAt, knownAtOf } from '#core/kernel/moment.js';
 import { earlierOf, type Position } from '#core/kernel/position.js';
 import { invalid } from '#core/kernel/refused.js';
 import { resolveKnownAt } from '#core/ledger/known-at.js';
@@ -31,7 +31,8 @@ export interface AudienceQuestion {
 /** Everyone for whom a purpose is allowed, at one moment as known at one position. */
 export interface Audience {
   readonly asOf: Instant;
-  readonly knownAt?: Position;
+  /** A time or `position:N`: asked with it, the question gets the same answer again. */
+  readonly knownAt: string;
   readonly position: Position;
   /** Pages of ids in order; memory holds one page at a time. */
   pages(): AsyncIterable<readonly SubjectId[]>;
@@ -68,9 +69,10 @@ export class AnswerAudience implements IQueryHandler<AskAudience> {
     if (first) throw invalid(first, ...more);
 
     const asOf = question.asOf ?? this.clock.now();
-    const knownAt = await resolveKnownAt(this.ledger, question.knownAt);
+    const known = await resolveKnownAt(this.ledger, question.knownAt);
     const now = await standingPosition(this.database);
-    const position = knownAt ? earlierOf(knownAt, now) : now;
+    const position = known ? earlierOf(known, now) : now;
+    const knownAt = knownAtOf(question.knownAt, position);
     const centre = await this.queries.execute(new AskPrivacyCentre(position));
     const rules = centre.purposes[question.purpose];
     const topic = question.topic === undefined ? undefined : centre.topics[question.topic];

@@ -20,8 +20,8 @@ export type DecisionQuestion = ({ readonly subjectId: SubjectId } | SubjectRefer
 
 export interface DecisionAnswer extends Answer {
   readonly asOf: Instant;
-  /** What was asked for, resolved; absent where the question left it open. */
-  readonly knownAt?: Position;
+  /** A time or `position:N`: asked with it, the question gets the same answer again. */
+  readonly knownAt: string;
   /** How far the ledger was known to the answer. */
   readonly position: Position;
 }

@@ -2,6 +2,7 @@ import { Inject } from '@nestjs/common';
 import { type IQueryHandler, QueryBus, QueryHandler } from '@nestjs/cqrs';
 import type { SubjectId } from '#core/kernel/ids.js';
 import type { Clock } from '#core/kernel/instant.js';
+import { knownAtOf } from '#core/kernel/moment.js';
 import { earlierOf, type Position } from '#core/kernel/position.js';
 import { invalid, type Violation } from '#core/kernel/refused.js';
 import { resolveKnownAt } from '#core/ledger/known-at.js';
@@ -52,7 +53,8 @@ export class DecideHandler implements IQueryHandler<Decide> {
         const upTo = of[0]?.position ?? (known ? earlierOf(known, position) : position);
         const then = known ? await this.queries.execute(new AskPrivacyCentre(upTo)) : centre;
         const answers = of.map((one) => answerTo(question, one, then, asOf, behindErasure));
-        return { ...combined(question, answers), asOf, knownAt: known, position: upTo };
+        const knownAt = knownAtOf(question.knownAt, upTo);
+        return { ...combined(question, answers), asOf, knownAt, position: upTo };
       }),
     );
   }

@@ -116,6 +116,8 @@ export const controllerBody = {
   contact: 'datenschutz@nordwind.example',
 };
 
+export const controllerExample = { ...controllerBody, revision: 0, position };
+export const sourceExample = { key: 'trade-fair', revision: 0, position };
 export const controllersExample = { data: [controllerBody], page: {}, revision: 0 };
 export const sourcesExample = { data: [{ key: 'api' }, { key: 'web-form' }], page: {} };
 

@@ -107,10 +107,14 @@ export const wordsSchema = object({
   ),
 });
 
+const controller = { key: text, name: text, contact: text };
+
+export const controllerSchema = object({ ...controller, revision, position }, ['contact']);
 export const controllersSchema = object(
-  { data: listOf(object({ key: text, name: text, contact: text }, ['contact'])), page, revision },
+  { data: listOf(object(controller, ['contact'])), page, revision },
   ['revision'],
 );
+export const sourceSchema = object({ key: text, revision, position }, ['revision']);
 export const sourcesSchema = object({ data: listOf(object({ key: text })), page, revision }, [
   'revision',
 ]);

@@ -15,12 +15,20 @@ import type { Controller as ControllerOfData, DefaultBasis } from '../commands/v
 import { AskPrivacyCentre, type PrivacyCentre } from '../queries/privacy-centre.message.js';
 import {
   controllerBody,
+  controllerExample,
   controllersExample,
   defaultsBody,
   defaultsExample,
+  sourceExample,
   sourcesExample,
 } from './catalogue.examples.js';
-import { controllersSchema, defaultsSchema, sourcesSchema } from './catalogue.schemas.js';
+import {
+  controllerSchema,
+  controllersSchema,
+  defaultsSchema,
+  sourceSchema,
+  sourcesSchema,
+} from './catalogue.schemas.js';
 import {
   CatalogueQuery,
   ControllerBody,
@@ -79,12 +87,10 @@ export class SettingsController {
     answers: {
       200: {
         description: 'It was there; it now stands so.',
-        example: { ...controllerBody, revision: 1, position: '413' },
+        body: controllerSchema,
+        example: controllerExample,
       },
-      201: {
-        description: 'It is added.',
-        example: { ...controllerBody, revision: 0, position: '412' },
-      },
+      201: { description: 'It is added.', body: controllerSchema, example: controllerExample },
     },
   })
   async setController(
@@ -125,14 +131,8 @@ export class SettingsController {
     summary: 'Add a source',
     example: { key: 'trade-fair' },
     answers: {
-      200: {
-        description: 'It was there already.',
-        example: { key: 'api', revision: 0, position: '414' },
-      },
-      201: {
-        description: 'It is added.',
-        example: { key: 'trade-fair', revision: 0, position: '414' },
-      },
+      200: { description: 'It was there already.', body: sourceSchema, example: sourceExample },
+      201: { description: 'It is added.', body: sourceSchema, example: sourceExample },
     },
   })
   async addSource(

@@ -3,7 +3,7 @@ import { CommandBus, type IQueryHandler, Query, QueryBus, QueryHandler } from '@
 import type { Actor, Opened } from '#core/kernel/event.js';
 import { streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
-import type { KnownAt } from '#core/kernel/moment.js';
+import { type KnownAt, knownAtOf } from '#core/kernel/moment.js';
 import { comparePositions, type Position } from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
 import { resolveKnownAt } from '#core/ledger/known-at.js';
@@ -21,7 +21,8 @@ import { identityView, type IdentityView } from './identity.js';
 export interface SubjectView {
   readonly subjectId: SubjectId;
   readonly asOf: Instant;
-  readonly knownAt?: Position;
+  /** A time or `position:N`: asked with it, the question gets the same answer again. */
+  readonly knownAt: string;
   readonly position: Position;
   /** The stream's, now: what a command is conditional on. */
   readonly revision: number;
@@ -61,6 +62,7 @@ export class ViewSubjectHandler implements IQueryHandler<ViewSubject> {
     if (asked.reveal)
       await this.commands.execute(new RecordLook({ viewed: 'subject', subjectId, asOf, knownAt }, reader));
 
+    const position = knownAt ?? last.position;
     const [standing, opened] = await Promise.all([
       this.queries.execute(new AskPersonStanding(subjectId, asOf, knownAt)),
       this.ledger.open(
@@ -75,8 +77,8 @@ export class ViewSubjectHandler implements IQueryHandler<ViewSubject> {
     return {
       subjectId,
       asOf,
-      knownAt,
-      position: knownAt ?? last.position,
+      knownAt: knownAtOf(asked.knownAt, position),
+      position,
       revision: last.revision,
       erasedAt: standing.erasedAt,
       identity: identityView(opened as Opened<SubjectEvent>[], asked.reveal),
