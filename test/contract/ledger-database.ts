@@ -28,9 +28,11 @@ export async function ledgerDatabase(): Promise<LedgerDatabase> {
   const owner = new pg.Client({ connectionString: url });
   owner.on('error', () => undefined);
   await owner.connect();
+  const killer = new pg.Pool({ connectionString: url, max: 1 });
+  killer.on('error', () => undefined);
   let killing: NodeJS.Timeout | undefined;
   const terminate = async (name: string): Promise<number> => {
-    const { rowCount } = await owner.query(
+    const { rowCount } = await killer.query(
       `select pg_terminate_backend(pid) from pg_stat_activity
          where datname = current_database() and application_name = $1`,
       [`ledger ${name}`],
@@ -47,6 +49,7 @@ export async function ledgerDatabase(): Promise<LedgerDatabase> {
     },
     drop: async () => {
       clearInterval(killing);
+      await killer.end();
       await owner.end();
       await drop();
     },

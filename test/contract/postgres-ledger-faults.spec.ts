@@ -300,6 +300,14 @@ describe('a log in PostgreSQL that somebody changed', () => {
     expect((await recordOne()).recordedAt).toBe(ahead);
   });
 
+  test('gives back bytes that are no text as they are', async () => {
+    await withoutTriggers(String.raw`update ledger.events set bytes = '\xff00fe' where position = 4;
+      update ledger.events set bytes = '\x' where position = 5`);
+    const { events } = await store.readAll(START, { limit: 100 });
+    expect(events).toHaveLength(10);
+    expect(events.slice(3, 5).map(({ bytes }) => [...bytes])).toEqual([[0xff, 0x00, 0xfe], []]);
+  });
+
   test('misses events that were removed, when it is read', async () => {
     await withoutTriggers('delete from ledger.events where position = 7');
     const reading = store.readAll(START, { limit: 100 });

@@ -54,92 +54,133 @@ type Of<T extends PersonEvent['type']> = Extract<Recorded<PersonEvent>, { type: 
 /** What `history`, cut to what the ledger knew, answers. */
 export function mayWe(history: History, { rules, channel, topic, asOf }: Asked): Verdict {
   const view = new View(history, rules);
-  const registered = view.upTo(asOf, 'SubjectRegistered')[0];
+  const [registered] = view.upTo(asOf, 'SubjectRegistered');
   if (!registered) return no('unknown-subject');
   if (view.upTo(asOf, 'KeyDestroyed').length > 0) return no('erased');
 
   const consent = view.consent(asOf);
-  const standing = (['contract', 'legal-obligation', 'vital-interests', 'public-task', 'legitimate-interests'] as const)
-    .map((basis) => ({ basis, ...view.basis(basis, asOf) }));
+  const others = BESIDE_CONSENT.map((basis) => ({ basis, ...view.basis(basis, asOf) }));
   const reasons = new Set<string>();
 
-  // Which bases are there, whatever an objection or a restriction makes of them.
-  const balanced = (basis: LegalBasis) => basis === 'public-task' || basis === 'legitimate-interests';
-  const standingNow = standing.filter(({ status }) => status === 'valid');
-  const notBlocked = standingNow.filter(({ basis }) => !(consent.refuses && balanced(basis)));
-  const carriers: { basis: LegalBasis; since: Instant; event: string }[] = [
-    ...(consent.valid ? [{ basis: 'consent' as const, since: consent.valid.at, event: consent.valid.event }] : []),
-    ...notBlocked.map(({ basis, since, event }) => ({ basis, since: since as Instant, event: event as string })),
+  // The bases that stand, whatever an objection or a restriction makes of them. A consent that was refused
+  // or withdrawn blocks legitimate interests and public task.
+  const carriers: Carrier[] = [
+    ...(consent.valid ? [{ basis: 'consent' as const, ...consent.valid }] : []),
+    ...others.flatMap(({ basis, valid }) =>
+      valid && !(consent.refuses && balanced(basis)) ? [{ basis, ...valid }] : [],
+    ),
   ];
-  const retired = rules.retiredAt !== undefined && asOf >= rules.retiredAt;
-  if (retired) reasons.add('no-basis');
   if (carriers.length === 0) {
-    const nothing = consent.code === undefined && standing.every(({ status }) => status === 'none');
-    if (nothing) reasons.add('no-basis');
-    if (consent.code !== undefined) reasons.add(consent.code);
-    if (standing.some(({ status }) => status === 'ended')) reasons.add('basis-ended');
+    const ended = others.some(({ ended }) => ended);
+    for (const code of consent.codes) reasons.add(code);
+    if (ended) reasons.add('basis-ended');
+    if (consent.codes.length === 0 && !ended) reasons.add('no-basis');
   }
+  if (rules.retiredAt !== undefined && asOf >= rules.retiredAt) reasons.add('no-basis');
 
   // Objections take away what they cover.
   let left = carriers;
   if (rules.marketing) {
-    const raised = view.marketingObjection(asOf);
-    if (raised !== undefined && !(consent.valid && consent.valid.granted > raised && consent.valid.at > raised)) {
+    if (view.marketingObjection(asOf) !== undefined && !consent.valid) {
       reasons.add('objected');
       left = [];
     }
-  } else {
-    const blocked = left.filter(({ basis }) => balanced(basis) && view.objectedTo(basis, asOf));
-    left = left.filter((carrier) => !blocked.includes(carrier));
-    const inForce = standingNow.some(({ basis }) => balanced(basis) && view.objectedTo(basis, asOf));
-    if (left.length === 0 && inForce) {
-      reasons.add('objected');
-      if (consent.code !== undefined) reasons.add(consent.code);
-      if (standing.some(({ status }) => status === 'ended')) reasons.add('basis-ended');
-    }
+  } else if (view.objection(asOf) !== undefined) {
+    left = carriers.filter(({ basis }) => !balanced(basis) || view.overruled(basis, asOf));
+    const blocks = others.some(
+      ({ basis, valid }) => valid && balanced(basis) && !view.overruled(basis, asOf),
+    );
+    const unanswered = !BESIDE_CONSENT.some((basis) => view.overruled(basis, asOf));
+    if (left.length === 0 && (blocks || unanswered)) reasons.add('objected');
+    left = left.map((one) => view.upheldSince(one, asOf));
   }
 
   // A restriction leaves only a consent given after it.
   const restricted = view.restrictedSince(asOf);
   if (restricted !== undefined) {
-    const survives = left.filter(({ basis, since }) => basis === 'consent' && since > restricted);
-    if (survives.length === 0) reasons.add('restricted');
-    left = survives;
+    left = left.filter(({ basis, since }) => basis === 'consent' && since > restricted);
+    if (left.length === 0) reasons.add('restricted');
   }
 
-  const carrier = carriers[0];
+  const [carrier] = carriers;
   if (channel !== undefined) {
     const onConsent = carrier === undefined || carrier.basis === 'consent';
-    if (rules.marketing && onConsent && !rules.channels.includes(channel)) reasons.add('channel-not-covered');
+    if (rules.marketing && onConsent && !rules.channels.includes(channel))
+      reasons.add('channel-not-covered');
     if (topic && !view.subscribed(topic, channel, asOf)) reasons.add('topic-off');
     const kind = kindFor(channel);
     if (kind) {
       const points = view.contactPoints(kind, asOf);
       if (points.length === 0) reasons.add('no-contact-point');
-      const provedUpTo = consent.valid?.confirmed;
-      if (rules.doubleOptIn && carrier?.basis === 'consent' && provedUpTo !== undefined && points.length > 0) {
-        const proved = points.some((added) => added <= registered.occurredAt || added <= provedUpTo);
-        if (!proved) reasons.add('confirmation-pending');
+      else if (rules.doubleOptIn && consent.valid) {
+        const { since: confirmed } = consent.valid;
+        const proved = (added: Instant) => added <= registered.occurredAt || added <= confirmed;
+        if (!points.some(proved)) reasons.add('confirmation-pending');
       }
     }
   }
 
-  if (reasons.size > 0 || left.length === 0) {
-    const ordered = ORDER.filter((code) => reasons.has(code));
-    return { allowed: false, code: ordered[0] ?? 'no-basis', reasons: ordered };
-  }
   const [first] = left;
-  return { allowed: true, code: 'allowed', reasons: [], ...first };
+  if (reasons.size === 0 && first) return { allowed: true, code: 'allowed', reasons: [], ...first };
+  const ordered = ORDER.filter((code) => reasons.has(code));
+  return { allowed: false, code: ordered[0] ?? 'no reason was found', reasons: ordered };
+}
+
+const BESIDE_CONSENT = [
+  'contract',
+  'legal-obligation',
+  'vital-interests',
+  'public-task',
+  'legitimate-interests',
+] as const;
+
+/** The two that can be objected to, and that a consent that was refused blocks. */
+function balanced(basis: LegalBasis): boolean {
+  return basis === 'public-task' || basis === 'legitimate-interests';
+}
+
+/** A basis that stands, since when, and the id of the event that proves it. */
+interface Carrier {
+  readonly basis: LegalBasis;
+  readonly since: Instant;
+  readonly event: string;
 }
 
 interface Consent {
-  /** Counts, and has neither ended nor expired. */
-  readonly valid?: { readonly at: Instant; readonly granted: Instant; readonly confirmed?: Instant; readonly event: string };
+  /** Given, counts, and has neither ended nor expired. */
+  readonly valid?: Omit<Carrier, 'basis'>;
   /** Why not, where it does not. */
-  readonly code?: string;
-  /** The last thing said is a no: it blocks legitimate interests and public task. */
+  readonly codes: readonly string[];
+  /** A no was said, and no grant that counts came after it. */
   readonly refuses: boolean;
 }
+
+/** A grant that counts, or would if nothing came after it. */
+interface Grant {
+  readonly at: Instant;
+  readonly event: string;
+  readonly expiresAt: Instant;
+}
+
+/** A word on a consent that is not a yes, and which of several said at one moment is heard. */
+interface Word {
+  readonly at: Instant;
+  readonly code: string;
+}
+
+/** From the most restrictive on. */
+const LOUDEST = [
+  'consent-refused',
+  'consent-withdrawn',
+  'consent-invalidated',
+  'consent-unknown',
+  'consent-expired',
+];
+
+type PurposeEventType = Exclude<
+  ConsentEvent['type'],
+  'ObjectionRaised' | 'ObjectionWithdrawn' | 'ConsentExpired' | 'BasisSwapRefused'
+>;
 
 class View {
   constructor(
@@ -147,35 +188,30 @@ class View {
     private readonly rules: Rules,
   ) {}
 
-  private without(event: { readonly id: string }): View {
-    return new View(this.history.filter(({ id }) => id !== event.id), this.rules);
-  }
-
   /** As-of means at or before. */
-  upTo<T extends PersonEvent['type']>(asOf: Instant, ...types: T[]): Of<T>[] {
+  upTo<T extends PersonEvent['type']>(asOf: Instant, ...types: readonly T[]): Of<T>[] {
     return this.all(...types).filter(({ occurredAt }) => occurredAt <= asOf);
   }
 
-  private all<T extends PersonEvent['type']>(...types: T[]): Of<T>[] {
-    const list: readonly Recorded<PersonEvent>[] = this.history;
-    return list.filter((event): event is Of<T> => (types as string[]).includes(event.type));
-  }
-
-  private ofPurpose<T extends 'ConsentRequested' | 'ConsentGiven' | 'ConsentConfirmed' | 'ConsentRefused' | 'ConsentWithdrawn' | 'ConsentRenewed' | 'ConsentInvalidated' | 'LegalBasisEstablished' | 'LegalBasisChanged' | 'LegalBasisEnded' | 'ObjectionUpheldAgainst'>(
-    asOf: Instant,
-    ...types: T[]
-  ): Of<T>[] {
-    return this.upTo(asOf, ...types).filter(
-      (event) => (event.data as { purpose: string }).purpose === this.rules.key,
+  private all<T extends PersonEvent['type']>(...types: readonly T[]): Of<T>[] {
+    const wanted: readonly string[] = types;
+    return (this.history as readonly Recorded<PersonEvent>[]).filter((event): event is Of<T> =>
+      wanted.includes(event.type),
     );
   }
 
-  /** Objections of either direction that cover this purpose. */
-  private objections<T extends 'ObjectionRaised' | 'ObjectionWithdrawn'>(
+  private ofPurpose<T extends PurposeEventType>(asOf: Instant, ...types: readonly T[]): Of<T>[] {
+    return this.upTo(asOf, ...types).filter(
+      ({ data }: { data: object }) => (data as { purpose: string }).purpose === this.rules.key,
+    );
+  }
+
+  /** Objections raised or taken back in one scope. To all marketing matters to a purpose of marketing only. */
+  private objections(
     asOf: Instant,
-    type: T,
+    type: 'ObjectionRaised' | 'ObjectionWithdrawn',
     scope: 'marketing' | 'purpose',
-  ): Of<T>[] {
+  ) {
     return this.upTo(asOf, type).filter(({ data }) =>
       data.scope === 'marketing'
         ? scope === 'marketing' && this.rules.marketing
@@ -183,63 +219,77 @@ class View {
     );
   }
 
-  private raised(asOf: Instant): Of<'ObjectionRaised'>[] {
-    return [
-      ...this.objections(asOf, 'ObjectionRaised', 'marketing'),
-      ...this.objections(asOf, 'ObjectionRaised', 'purpose'),
-    ];
+  private raised(asOf: Instant): Instant[] {
+    return (['marketing', 'purpose'] as const).flatMap((scope) =>
+      this.objections(asOf, 'ObjectionRaised', scope).map(({ occurredAt }) => occurredAt),
+    );
   }
 
   /** Since when one scope's objection stands: the latest that was not taken back after it; on a tie it stands. */
   private standsSince(asOf: Instant, scope: 'marketing' | 'purpose'): Instant | undefined {
-    const raised = latest(this.objections(asOf, 'ObjectionRaised', scope).map((o) => o.occurredAt));
-    const back = latest(this.objections(asOf, 'ObjectionWithdrawn', scope).map((o) => o.occurredAt));
+    const times = (type: 'ObjectionRaised' | 'ObjectionWithdrawn') =>
+      latest(this.objections(asOf, type, scope).map(({ occurredAt }) => occurredAt));
+    const [raised, back] = [times('ObjectionRaised'), times('ObjectionWithdrawn')];
     return raised !== undefined && !(back !== undefined && back > raised) ? raised : undefined;
   }
 
   /** Art. 21(2): to all marketing, or to this purpose of marketing. */
   marketingObjection(asOf: Instant): Instant | undefined {
-    return latest(
-      [this.standsSince(asOf, 'marketing'), this.standsSince(asOf, 'purpose')].filter((at) => at !== undefined),
+    return this.standsSince(asOf, 'marketing') ?? this.standsSince(asOf, 'purpose');
+  }
+
+  /** Art. 21(1): to this purpose. */
+  objection(asOf: Instant): Instant | undefined {
+    return this.standsSince(asOf, 'purpose');
+  }
+
+  private upheld(basis: LegalBasis, asOf: Instant) {
+    const since = this.objection(asOf);
+    return this.ofPurpose(asOf, 'ObjectionUpheldAgainst').filter(
+      ({ data, occurredAt }) => data.basis === basis && since !== undefined && occurredAt > since,
     );
   }
 
-  /** Art. 21(1): until overruled for that basis or taken back; on a tie the objection stands. */
-  objectedTo(basis: LegalBasis, asOf: Instant): boolean {
-    const since = this.standsSince(asOf, 'purpose');
-    return (
-      since !== undefined &&
-      !this.ofPurpose(asOf, 'ObjectionUpheldAgainst').some((o) => o.data.basis === basis && o.occurredAt > since)
-    );
+  /** Whether the objection that stands was overruled for this basis after it was raised. */
+  overruled(basis: LegalBasis, asOf: Instant): boolean {
+    return this.upheld(basis, asOf).length > 0;
+  }
+
+  /** A basis that was upheld holds since then. */
+  upheldSince(carrier: Carrier, asOf: Instant): Carrier {
+    const last = byTime(this.upheld(carrier.basis, asOf)).at(-1);
+    return last ? { basis: carrier.basis, since: last.occurredAt, event: last.id } : carrier;
   }
 
   /** Since when processing for this purpose is restricted: the latest restriction that was not lifted after it. */
   restrictedSince(asOf: Instant): Instant | undefined {
-    const lifted = this.upTo(asOf, 'RestrictionLifted').map((l) => l.occurredAt);
+    const lifted = this.upTo(asOf, 'RestrictionLifted').map(({ occurredAt }) => occurredAt);
     return latest(
       this.upTo(asOf, 'ProcessingRestricted')
         .filter(({ data }) => data.purposes === undefined || data.purposes.includes(this.rules.key))
-        .filter(({ occurredAt }) => !lifted.some((at) => at > occurredAt))
-        .map(({ occurredAt }) => occurredAt),
+        .map(({ occurredAt }) => occurredAt)
+        .filter((restricted) => !lifted.some((at) => at > restricted)),
     );
   }
 
-  /** A basis other than consent: what was last set or ended; on a tie the end, or the earlier end. */
-  basis(
-    basis: LegalBasis,
-    asOf: Instant,
-  ): { status: 'none' | 'valid' | 'ended'; since?: Instant; event?: string } {
-    const sets = this.ofPurpose(asOf, 'LegalBasisEstablished', 'LegalBasisChanged').filter((s) => s.data.basis === basis);
-    const ends = this.ofPurpose(asOf, 'LegalBasisEnded').filter((e) => e.data.basis === basis);
-    const at = latest(sets.map((s) => s.occurredAt));
-    const endedAt = latest(ends.map((e) => e.occurredAt));
-    if (at === undefined) return { status: endedAt === undefined ? 'none' : 'ended' };
-    if (endedAt !== undefined && endedAt >= at) return { status: 'ended' };
-    const last = sets.filter((s) => s.occurredAt === at);
-    const until = earliest(last.map((s) => s.data.validUntil ?? FOREVER)) as Instant;
-    return until <= asOf
-      ? { status: 'ended' }
-      : { status: 'valid', since: at, event: last.find((s) => (s.data.validUntil ?? FOREVER) === until)?.id };
+  /** A basis other than consent: what was last set or ended; on a tie the end, or what ends sooner. */
+  basis(basis: LegalBasis, asOf: Instant): { valid?: Omit<Carrier, 'basis'>; ended: boolean } {
+    const sets = byTime(this.ofPurpose(asOf, 'LegalBasisEstablished', 'LegalBasisChanged')).filter(
+      ({ data }) => data.basis === basis,
+    );
+    const endedAt = latest(
+      this.ofPurpose(asOf, 'LegalBasisEnded')
+        .filter(({ data }) => data.basis === basis)
+        .map(({ occurredAt }) => occurredAt),
+    );
+    const since = sets.at(-1)?.occurredAt;
+    if (since === undefined) return { ended: endedAt !== undefined };
+    if (endedAt !== undefined && endedAt >= since) return { ended: true };
+    const together = sets.filter(({ occurredAt }) => occurredAt === since);
+    const until = earliest(together.map(({ data }) => data.validUntil ?? FOREVER)) as Instant;
+    if (until <= asOf) return { ended: true };
+    const proof = together.findLast(({ data }) => (data.validUntil ?? FOREVER) === until);
+    return { valid: { since, event: proof?.id ?? '' }, ended: false };
   }
 
   subscribed(topic: Topic, channel: Channel, asOf: Instant): boolean {
@@ -247,130 +297,183 @@ class View {
     const said = this.upTo(asOf, 'TopicSwitchedOn', 'TopicSwitchedOff').filter(
       ({ data }) => data.topic === topic.key && data.channel === channel,
     );
-    const last = latest(said.map((s) => s.occurredAt));
+    const last = latest(said.map(({ occurredAt }) => occurredAt));
     if (last === undefined) return topic.unset === 'follows-purpose';
-    return said.filter((s) => s.occurredAt === last).every((s) => s.type === 'TopicSwitchedOn');
+    return said.every(({ type, occurredAt }) => occurredAt < last || type === 'TopicSwitchedOn');
   }
 
   /** When each contact point of that kind that is there was added. */
   contactPoints(kind: ContactKind, asOf: Instant): Instant[] {
-    const ids = new Set(this.upTo(asOf, 'ContactPointAdded').filter((c) => c.data.kind === kind).map((c) => c.data.contactPointId));
-    return [...ids].flatMap((id) => {
-      const added = latest(this.upTo(asOf, 'ContactPointAdded').filter((c) => c.data.contactPointId === id).map((c) => c.occurredAt));
-      const removed = latest(this.upTo(asOf, 'ContactPointRemoved').filter((c) => c.data.contactPointId === id).map((c) => c.occurredAt));
-      return added !== undefined && !(removed !== undefined && removed >= added) ? [added] : [];
-    });
-  }
-
-  private grants(asOf: Instant): Of<'ConsentGiven'>[] {
-    return this.ofPurpose(asOf, 'ConsentGiven');
+    const removed = this.upTo(asOf, 'ContactPointRemoved');
+    return this.upTo(asOf, 'ContactPointAdded')
+      .filter(({ data }) => data.kind === kind)
+      .filter(
+        (added) =>
+          !removed.some(
+            ({ data, occurredAt }) =>
+              data.contactPointId === added.data.contactPointId && occurredAt >= added.occurredAt,
+          ),
+      )
+      .map(({ occurredAt }) => occurredAt);
   }
 
   private invalid(grant: Of<'ConsentGiven'>): boolean {
     return this.all('ConsentInvalidated').some(({ data }) => data.grant === grant.id);
   }
 
-  private evidenced(grant: Of<'ConsentGiven'>): boolean {
-    return this.rules.minimumEvidence === 'none' || grant.data.noticeEvidence === 'complete';
+  private evidenced({ data }: Of<'ConsentGiven'>): boolean {
+    return this.rules.minimumEvidence === 'none' || data.noticeEvidence === 'complete';
   }
 
   /**
-   * Which confirmation completes which grant: each, in order of time, the latest grant at or before it that
-   * none has completed yet. It waits for a grant that is recorded later.
+   * The confirmation that completes each grant: its own, or one that followed. Those that followed go, in
+   * order of time, to the latest grant at or before them that is still unconfirmed. At one moment the grant
+   * that is worth less comes first to a confirmation, and the confirmation that ends sooner first to a grant.
    */
-  private confirmations(asOf: Instant): Map<string, { at: Instant; event: string; expiresAt?: Instant }> {
-    const done = new Map<string, { at: Instant; event: string; expiresAt?: Instant }>();
-    const grants = byTime(this.grants(asOf));
+  private confirmations(asOf: Instant): Map<string, Grant> {
+    const completed = new Map<string, Grant>();
+    const grants = this.ofPurpose(asOf, 'ConsentGiven');
     for (const { id, data, occurredAt } of grants)
       if (data.confirmation)
-        done.set(id, { at: later(data.confirmation.at, occurredAt), event: id, expiresAt: data.expiresAt });
-    for (const confirmed of byTime(this.ofPurpose(asOf, 'ConsentConfirmed'))) {
-      const grant = grants.findLast((g) => g.occurredAt <= confirmed.occurredAt && !done.has(g.id));
+        completed.set(id, {
+          at: later(data.confirmation.at, occurredAt),
+          event: id,
+          expiresAt: data.expiresAt ?? FOREVER,
+        });
+    const worth = (grant: Of<'ConsentGiven'>) =>
+      this.invalid(grant) ? '0' : this.evidenced(grant) ? (grant.data.expiresAt ?? FOREVER) : '1';
+    const unconfirmed = byTime(
+      grants.filter(({ id }) => !completed.has(id)),
+      (a, b) => compare(worth(b), worth(a)),
+    );
+    const confirmations = byTime(this.ofPurpose(asOf, 'ConsentConfirmed'), (a, b) =>
+      compare(a.data.expiresAt ?? FOREVER, b.data.expiresAt ?? FOREVER),
+    );
+    for (const { id, data, occurredAt: at } of confirmations) {
+      const grant = unconfirmed.findLast((one) => one.occurredAt <= at && !completed.has(one.id));
       if (grant)
-        done.set(grant.id, { at: confirmed.occurredAt, event: confirmed.id, expiresAt: confirmed.data.expiresAt });
+        completed.set(grant.id, {
+          at,
+          event: id,
+          expiresAt: data.expiresAt ?? grant.data.expiresAt ?? FOREVER,
+        });
     }
-    return done;
+    return completed;
   }
 
-  /** Said no, in any way that a grant does not outlive, at or after `from` and at or before `to`. */
+  /** Whether a refusal, a withdrawal or a marketing objection lies at or after `from` and at or before `to`. */
   private cancelled(from: Instant, to: Instant): boolean {
-    const noes = [
-      ...this.ofPurpose(to, 'ConsentRefused', 'ConsentWithdrawn'),
-      ...(this.rules.marketing ? this.raised(to) : []),
-    ];
-    return noes.some(({ occurredAt }) => occurredAt >= from);
+    const noes = this.ofPurpose(to, 'ConsentRefused', 'ConsentWithdrawn').map(
+      ({ occurredAt }) => occurredAt,
+    );
+    return [...noes, ...(this.rules.marketing ? this.raised(to) : [])].some((at) => at >= from);
   }
 
-  consent(asOf: Instant): Consent {
-    type Name = { readonly at: Instant; readonly code: string; readonly rank: number; readonly no?: true };
-    const names: Name[] = [];
-    const counting: { grant: Of<'ConsentGiven'>; at: Instant; confirmed?: Instant; event: string; expiresAt?: Instant }[] = [];
-    const pending: Instant[] = [];
-    let unproved = false;
+  consent(asOf: Instant, heedless: { objectionsAt?: Instant; objections?: true } = {}): Consent {
+    const words: Word[] = [];
+    const noes: Instant[] = [];
+    const counting: Grant[] = [];
+    const lacking: { at: Instant; unconfirmed: boolean }[] = [];
+    let pending = false;
     const confirmations = this.confirmations(asOf);
-    for (const grant of this.grants(asOf)) {
-      if (!this.evidenced(grant)) unproved = true;
-      else if (this.invalid(grant)) names.push({ at: grant.occurredAt, code: 'consent-invalidated', rank: 2 });
-      else if (!this.rules.doubleOptIn)
-        counting.push({ grant, at: grant.occurredAt, event: grant.id, expiresAt: grant.data.expiresAt });
-      else {
-        const confirmation = confirmations.get(grant.id);
-        if (confirmation && confirmation.at <= asOf && !this.cancelled(grant.occurredAt, confirmation.at))
-          counting.push({ grant, ...confirmation, confirmed: confirmation.at });
-        else if (!(confirmation && confirmation.at <= asOf)) pending.push(grant.occurredAt);
-      }
+    for (const grant of this.ofPurpose(asOf, 'ConsentGiven')) {
+      const { id, occurredAt, data } = grant;
+      const completion = confirmations.get(id);
+      const confirmed =
+        completion && completion.at <= asOf && !this.cancelled(occurredAt, completion.at)
+          ? completion
+          : undefined;
+      const complete = this.rules.doubleOptIn
+        ? confirmed
+        : { at: occurredAt, event: id, expiresAt: data.expiresAt ?? FOREVER };
+      if (this.invalid(grant)) words.push({ at: occurredAt, code: 'consent-invalidated' });
+      else if (!this.evidenced(grant))
+        lacking.push({ at: complete?.at ?? occurredAt, unconfirmed: complete === undefined });
+      else if (complete) counting.push(complete);
+      else pending = true;
     }
-    for (const { type, occurredAt } of this.ofPurpose(asOf, 'ConsentRefused', 'ConsentWithdrawn'))
-      names.push(
-        type === 'ConsentRefused'
-          ? { at: occurredAt, code: 'consent-refused', rank: 0, no: true }
-          : { at: occurredAt, code: 'consent-withdrawn', rank: 1, no: true },
-      );
-    for (const objection of this.raised(asOf))
-      if (this.endsConsent(objection))
-        names.push({ at: objection.occurredAt, code: 'consent-withdrawn', rank: 1, no: true });
-    for (const { data, occurredAt } of this.ofPurpose(asOf, 'LegalBasisEstablished', 'LegalBasisChanged'))
-      if (data.basis === 'consent') names.push({ at: occurredAt, code: 'consent-unknown', rank: 3 });
+    for (const { type, occurredAt: at } of this.ofPurpose(
+      asOf,
+      'ConsentRefused',
+      'ConsentWithdrawn',
+    )) {
+      words.push({ at, code: type === 'ConsentRefused' ? 'consent-refused' : 'consent-withdrawn' });
+      noes.push(at);
+    }
+    for (const { data, occurredAt } of this.ofPurpose(
+      asOf,
+      'LegalBasisEstablished',
+      'LegalBasisChanged',
+    ))
+      if (data.basis === 'consent') words.push({ at: occurredAt, code: 'consent-unknown' });
+    if (!heedless.objections)
+      for (const at of this.raised(asOf))
+        if (at !== heedless.objectionsAt && this.endsConsent(at)) {
+          words.push({ at, code: this.wordBefore(at) });
+          noes.push(at);
+        }
 
-    // The latest that counts decides; on a tie whatever is not a yes.
+    // The latest grant that counts, unless a word came after it or with it. Of several at one moment the
+    // one that ends first.
     const lastGrant = latest(counting.map(({ at }) => at));
-    const overtaken = names.some(({ at }) => lastGrant !== undefined && at >= lastGrant);
-    let valid: Consent['valid'];
-    if (lastGrant !== undefined) {
-      const tied = counting.filter(({ at }) => at === lastGrant);
-      const carrying = tied.reduce((a, b) => ((a.expiresAt ?? FOREVER) <= (b.expiresAt ?? FOREVER) ? a : b));
-      const ends = overtaken ? lastGrant : this.endOf(lastGrant, carrying.expiresAt, asOf);
-      if (!overtaken && asOf < ends)
-        valid = { at: lastGrant, granted: carrying.grant.occurredAt, confirmed: carrying.confirmed, event: carrying.event };
-      else if (!overtaken) names.push({ at: ends, code: 'consent-expired', rank: 2 });
+    const refuses = noes.some((at) => lastGrant === undefined || at >= lastGrant);
+    const [grant] = counting
+      .filter(({ at }) => at === lastGrant)
+      .reverse()
+      .sort((a, b) => compare(a.expiresAt, b.expiresAt));
+    if (grant && !words.some(({ at }) => at >= grant.at)) {
+      const end = this.endOf(grant, asOf);
+      if (asOf < end)
+        return { valid: { since: grant.at, event: grant.event }, codes: [], refuses: false };
+      words.push({ at: end, code: 'consent-expired' });
     }
-    const lastNo = latest(names.filter(({ no }) => no).map(({ at }) => at));
-    const refuses = lastNo !== undefined && !(lastGrant !== undefined && lastGrant > lastNo);
-    if (valid) return { valid, refuses: false };
 
-    for (const at of pending) names.push({ at, code: 'confirmation-pending', rank: 4 });
-    for (const { occurredAt } of this.ofPurpose(asOf, 'ConsentRequested'))
-      names.push({ at: occurredAt, code: 'consent-requested', rank: 5 });
-    const at = latest(names.map((name) => name.at));
-    const [name] = names.filter((one) => one.at === at).sort((a, b) => a.rank - b.rank);
-    return { code: name?.code ?? (unproved ? 'evidence-missing' : undefined), refuses };
+    // What counts names the code, and the latest of it; then a grant that does not count yet, for want of a
+    // confirmation or of evidence; then that consent was asked for.
+    const last = latest(words.map(({ at }) => at));
+    const heard = words.filter(({ at }) => at === last).map(({ code }) => code);
+    const code = LOUDEST.find((one) => heard.includes(one));
+    if (code !== undefined) return { codes: [code], refuses };
+    if (pending) return { codes: ['confirmation-pending'], refuses };
+    if (lacking.length > 0) {
+      const lastLacking = latest(lacking.map(({ at }) => at));
+      const unconfirmed = lacking.some((one) => one.at === lastLacking && one.unconfirmed);
+      return {
+        codes: ['evidence-missing', ...(unconfirmed ? ['confirmation-pending'] : [])],
+        refuses,
+      };
+    }
+    return {
+      codes: this.ofPurpose(asOf, 'ConsentRequested').length > 0 ? ['consent-requested'] : [],
+      refuses,
+    };
   }
 
-  /** Marketing: every grant that lies before it or beside it. Elsewhere: a consent that held until then. */
-  private endsConsent(objection: Of<'ObjectionRaised'>): boolean {
-    const { occurredAt: at } = objection;
-    if (this.rules.marketing) return this.grants(at).length > 0;
-    return this.without(objection).consent(at).valid !== undefined;
+  /** To marketing: every grant that lies before it or beside it. Elsewhere: a consent that held until then. */
+  private endsConsent(at: Instant): boolean {
+    return this.rules.marketing
+      ? this.ofPurpose(at, 'ConsentGiven').some((grant) => !this.invalid(grant))
+      : this.consent(at, { objectionsAt: at }).valid !== undefined;
   }
 
-  /** When a consent that counts since `from` ends by itself: renewals extend it while it is valid, and only then. */
-  private endOf(from: Instant, expiresAt: Instant | undefined, asOf: Instant): Instant {
-    let end = expiresAt ?? FOREVER;
-    const renewals = byTime(this.ofPurpose(asOf, 'ConsentRenewed')).filter((r) => r.occurredAt >= from);
-    for (const at of new Set(renewals.map((r) => r.occurredAt))) {
-      if (at >= end) continue;
-      const offered = renewals.filter((r) => r.occurredAt === at).map((r) => r.data.expiresAt ?? FOREVER);
-      end = later(end, earliest(offered) as Instant);
+  /** What an objection is heard as: a withdrawal; a no that was said before keeps its name. */
+  private wordBefore(at: Instant): string {
+    const [word] = this.consent(at, { objections: true }).codes;
+    return word === 'consent-refused' ? word : 'consent-withdrawn';
+  }
+
+  /** When a consent ends by itself: a renewal extends it while it is valid, and never shortens it. */
+  private endOf(grant: Grant, asOf: Instant): Instant {
+    const renewals = byTime(this.ofPurpose(asOf, 'ConsentRenewed')).filter(
+      ({ occurredAt }) => occurredAt >= grant.at,
+    );
+    let end = grant.expiresAt;
+    for (const at of new Set(renewals.map(({ occurredAt }) => occurredAt))) {
+      const offered = renewals
+        .filter(({ occurredAt }) => occurredAt === at)
+        .flatMap(({ data }) => data.expiresAt ?? []);
+      const renewed = earliest(offered);
+      if (at < end && renewed !== undefined) end = later(end, renewed);
     }
     return end;
   }
@@ -390,8 +493,16 @@ function kindFor(channel: Channel): ContactKind | undefined {
   }
 }
 
-function byTime<E extends { readonly occurredAt: Instant }>(events: readonly E[]): E[] {
-  return [...events].sort((a, b) => (a.occurredAt < b.occurredAt ? -1 : a.occurredAt > b.occurredAt ? 1 : 0));
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** In order of time, then as `tie` says, then as recorded. */
+function byTime<E extends { readonly occurredAt: Instant }>(
+  events: readonly E[],
+  tie: (a: E, b: E) => number = () => 0,
+): E[] {
+  return [...events].sort((a, b) => compare(a.occurredAt, b.occurredAt) || tie(a, b));
 }
 
 function latest(times: readonly Instant[]): Instant | undefined {

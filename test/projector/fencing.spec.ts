@@ -19,7 +19,7 @@ import {
 jest.setTimeout(600_000);
 
 /** More of them: FREEZE_ROUNDS=100. */
-const ROUNDS = Number(process.env.FREEZE_ROUNDS ?? 10);
+const ROUNDS = Number(process.env.FREEZE_ROUNDS ?? 8);
 
 describe('an owner that was frozen past its lease', () => {
   let w: World;
@@ -158,7 +158,7 @@ describe('an owner that was frozen past its lease', () => {
   });
 
   test('doubles or skips something in real freezes where nothing fences it', async () => {
-    await frozenProcesses(ROUNDS, 'fence').catch(() => undefined);
+    await frozenProcesses(4, 'fence').catch(() => undefined);
     const folded = foldTally(await everything(w.log));
     const twice = await doubled(w.db);
     const differs = JSON.stringify(await tallyRows(w.db)) !== JSON.stringify(folded);

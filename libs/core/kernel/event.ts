@@ -52,16 +52,19 @@ export interface Envelope extends Occasion {
 }
 
 /** An event as read from the log: personal fields are sealed or erased. */
-export type Recorded<E extends Event = Event> = E extends Event<infer Type, infer Data>
-  ? Envelope & { readonly type: Type; readonly data: StoredData<Data> }
-  : never;
+export type Recorded<E extends Event = Event> =
+  E extends Event<infer Type, infer Data>
+    ? Envelope & { readonly type: Type; readonly data: StoredData<Data> }
+    : never;
 
 /** An event as read by somebody with the right to look: personal fields are clear or erased. */
-export type Opened<E extends Event = Event> = E extends Event<infer Type, infer Data>
-  ? Envelope & { readonly type: Type; readonly data: Data }
-  : never;
+export type Opened<E extends Event = Event> =
+  E extends Event<infer Type, infer Data>
+    ? Envelope & { readonly type: Type; readonly data: Data }
+    : never;
 
 /** What a decision returns: facts, not yet recorded. A fact may have a time of its own. */
-export type Fact<E extends Event = Event> = E extends Event<infer Type, infer Data>
-  ? { readonly type: Type; readonly data: Data; readonly occurredAt?: Instant }
-  : never;
+export type Fact<E extends Event = Event> =
+  E extends Event<infer Type, infer Data>
+    ? { readonly type: Type; readonly data: Data; readonly occurredAt?: Instant }
+    : never;

@@ -22,7 +22,8 @@ export function parseInstant(text: string): Instant | undefined {
   if (!parts) return undefined;
   const [, year, month, day, hour, minute, second] = parts.map(Number) as number[];
   const [zoneHour, zoneMinute] = [Number(parts[9] ?? 0), Number(parts[10] ?? 0)];
-  const validDay = (day as number) >= 1 && (day as number) <= daysIn(year as number, month as number);
+  const validDay =
+    (day as number) >= 1 && (day as number) <= daysIn(year as number, month as number);
   if ((month as number) < 1 || (month as number) > 12 || !validDay || (year as number) < 1)
     return undefined;
   if ((hour as number) > 23 || (minute as number) > 59 || (second as number) > 59) return undefined;
@@ -32,7 +33,7 @@ export function parseInstant(text: string): Instant | undefined {
   const zone = (parts[8] as string).toUpperCase();
   const time = new Date(local + zone);
   const iso = time.toISOString();
-  return iso.length === 24 ? (iso as Instant) : undefined;
+  return iso.length === 24 && iso >= BEGINNING ? (iso as Instant) : undefined;
 }
 
 export function instantOf(milliseconds: number): Instant {

@@ -4,15 +4,19 @@
  * erased for good. Models and projections see `Sealed | Erased` and can therefore not depend on it.
  */
 
-/** What is left of a value whose key was destroyed. */
+declare const mark: unique symbol;
+
+/** What is left of a value whose key was destroyed. The mark is for the compiler: no other type is one by chance. */
 export interface Erased {
   readonly erased: true;
+  readonly [mark]: 'erased';
 }
-export const erased: Erased = Object.freeze({ erased: true });
+export const erased = Object.freeze({ erased: true }) as Erased;
 
 /** A value under its owner's key: the ciphertext, base64url. */
 export interface Sealed {
   readonly sealed: string;
+  readonly [mark]?: 'sealed';
 }
 
 export type Pii<T> = T | Erased;
@@ -41,11 +45,11 @@ export type StoredData<Data> = {
 };
 
 /** True where personal data, sealed, erased or clear, lies anywhere within `T`. */
-export type HoldsPii<T> = T extends Primitive
-  ? false
-  : Erased extends T
-    ? true
-    : Sealed extends T
+export type HoldsPii<T> = unknown extends T
+  ? true
+  : T extends Primitive
+    ? false
+    : T extends Erased | Sealed
       ? true
       : T extends ReadonlyMap<infer K, infer V>
         ? HoldsPii<K> extends true
@@ -62,6 +66,5 @@ export type HoldsPii<T> = T extends Primitive
                 : false;
 
 /** `T`, or a type nothing fits where `T` holds personal data: a state that holds one does not compile. */
-export type WithoutPii<T> = true extends HoldsPii<T>
-  ? { readonly 'a state must not hold personal data': never }
-  : T;
+export type WithoutPii<T> =
+  true extends HoldsPii<T> ? { readonly 'a state must not hold personal data': never } : T;

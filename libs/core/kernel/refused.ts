@@ -31,7 +31,10 @@ export class Refused extends Error {
     readonly kind: RefusalKind,
     readonly code: string,
     readonly detail: string,
-    readonly more: { readonly violations?: readonly Violation[]; readonly evidence?: Evidence } = {},
+    readonly more: {
+      readonly violations?: readonly Violation[];
+      readonly evidence?: Evidence;
+    } = {},
   ) {
     super(`${code}: ${detail}`);
   }

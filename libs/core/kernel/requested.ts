@@ -42,7 +42,8 @@ const TOLERATED_MILLISECONDS = 60_000;
 
 /** Refuses a moment more than 60 s ahead of the clock, naming the field. */
 export function notInTheFuture(at: Instant | undefined, pointer: string, clock: Clock): void {
-  if (at === undefined || at <= instantOf(millisecondsOf(clock.now()) + TOLERATED_MILLISECONDS)) return;
+  if (at === undefined || at <= instantOf(millisecondsOf(clock.now()) + TOLERATED_MILLISECONDS))
+    return;
   throw invalid({ pointer, code: 'in-the-future', detail: 'must not lie in the future' });
 }
 

@@ -8,7 +8,11 @@ import { Refused } from './refused.js';
 /** Given/when/then for decisions: exact and in order. */
 
 /** An event for tests, recorded at its place in the list, personal fields sealed under no key. */
-export function recorded<E extends Event>(fact: Fact<E> | Recorded<E>, index = 0, from: Partial<Recorded> = {}): Recorded {
+export function recorded<E extends Event>(
+  fact: Fact<E> | Recorded<E>,
+  index = 0,
+  from: Partial<Recorded> = {},
+): Recorded {
   if ('revision' in fact) return fact as Recorded;
   const at = fact.occurredAt ?? from.occurredAt ?? ('2026-01-01T00:00:00.000Z' as Instant);
   return {
@@ -20,7 +24,8 @@ export function recorded<E extends Event>(fact: Fact<E> | Recorded<E>, index = 0
     recordedAt: at,
     actor: { kind: 'system', id: 'spec' } satisfies Actor,
     source: 'unknown',
-    interactionId: `rcp_00000000-0000-7000-8000-${String(index + 1).padStart(12, '0')}` as ReceiptId,
+    interactionId:
+      `rcp_00000000-0000-7000-8000-${String(index + 1).padStart(12, '0')}` as ReceiptId,
     correlationId: 'spec',
     salt: '',
     ...from,
@@ -107,7 +112,9 @@ export function rowsEqualFold(rows: readonly object[], folded: readonly object[]
   const missing = (want as string[]).filter((row) => !(have as string[]).includes(row));
   const surplus = (have as string[]).filter((row) => !(want as string[]).includes(row));
   if (missing.length || surplus.length || have?.length !== want?.length)
-    throw new Error(`missing ${pretty(missing.slice(0, 5))}\nsurplus ${pretty(surplus.slice(0, 5))}`);
+    throw new Error(
+      `missing ${pretty(missing.slice(0, 5))}\nsurplus ${pretty(surplus.slice(0, 5))}`,
+    );
 }
 
 function attempt<T>(decide: () => T): T | { refused: string } {

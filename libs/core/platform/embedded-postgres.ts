@@ -177,6 +177,8 @@ export async function startEmbeddedPostgres(
   try {
     if (previous?.socketDirectory != null) removeSocketDirectory(places, previous.socketDirectory);
     await endLeftovers(places, log);
+    // Only now: before, somebody else may have been at work on these files.
+    if (account !== undefined) giveAway(places.root, account);
     const binaries = makeRunnable(installed, places, account, log);
     await ensureCluster(binaries, places, account, log);
     socketDirectory = await makeSocketDirectory(places, account);
@@ -408,7 +410,6 @@ function prepareDirectory(directory: string): { places: Places; account: Account
     [places.data, root, directory].map(ordinaryOwner).find((owner) => owner !== undefined) ??
     serviceAccount();
   if (created) fs.chownSync(directory, account.uid, account.gid);
-  giveAway(root, account);
   return { places, account };
 }
 

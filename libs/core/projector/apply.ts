@@ -13,6 +13,8 @@ export interface Mark {
   readonly to: Position;
   readonly anchor: Anchor | undefined;
   readonly ledgerId: string | undefined;
+  /** As in `Advance`. */
+  readonly caughtUpAt?: number;
 }
 
 export interface Target {
@@ -42,12 +44,7 @@ export async function applyBatch(
   events: readonly Recorded[],
   mark: Mark,
 ): Promise<void> {
-  const last = events.at(-1);
-  const step: Advance = {
-    ...mark,
-    applied: events.length,
-    ...(last === undefined ? {} : { caughtUpAt: { recordedAt: last.recordedAt } }),
-  };
+  const step: Advance = { ...mark, applied: events.length };
   try {
     await target.db.transaction().execute(async (tx) => {
       if (target.inBackground)
@@ -109,12 +106,13 @@ export async function markOf(
   known: Mark,
 ): Promise<Mark> {
   const last = page.events.at(-1);
-  if (last?.position === page.scannedTo) return markAfter(page.events, known.ledgerId);
+  if (last?.position === page.scannedTo)
+    return { ...known, ...markAfter(page.events, known.ledgerId) };
   const nearest = last === undefined ? known.anchor : { position: last.position, eventId: last.id };
   return {
+    ...known,
     to: page.scannedTo,
     anchor: (await anchorAt(log, page.scannedTo)) ?? nearest,
-    ledgerId: known.ledgerId,
   };
 }
 

@@ -23,9 +23,7 @@ export function checkpointOf(name: string, version?: number): RawBuilder<Checkpo
     select position::text as position, version,
            (status = 'running' and version > 0
              and version = coalesce(${version ?? null}::integer, version)) as usable,
-           case when caught_up_at is not null then
-             greatest(0, extract(epoch from clock_timestamp() - caught_up_at))::float8
-           end as behind_seconds
+           ${BEHIND} as behind_seconds
       from projector.checkpoints where name = ${name})`;
 }
 
@@ -49,6 +47,10 @@ export function inOneSnapshot<T>(
       return read(tx);
     });
 }
+
+/** Null where it never was up to date, or the database's clock was set back: then it is not known. */
+const BEHIND = sql`case when caught_up_at < clock_timestamp() + interval '1 second' then
+  greatest(0, extract(epoch from clock_timestamp() - caught_up_at))::float8 end`;
 
 export interface CheckpointRow {
   readonly position: string;
@@ -93,6 +95,8 @@ export interface Checkpoint {
   readonly applied: number;
   /** Everything recorded before this moment is in the rows. */
   readonly caughtUpAt: Date | undefined;
+  /** How long ago that was when this was read, by the database's clock. */
+  readonly behindSeconds: number | undefined;
   readonly objects: readonly TableObject[];
   /** Who drives it; undefined: nobody. */
   readonly owner: string | undefined;
@@ -113,6 +117,7 @@ interface StoredCheckpoint {
   ledger_id: string | null;
   applied: string;
   caught_up_at: Date | null;
+  behind_seconds: number | null;
   objects: TableObject[];
   owner: string | null;
   epoch: string;
@@ -125,6 +130,7 @@ interface StoredCheckpoint {
 /** The columns as text where a driver might round them. */
 const COLUMNS = sql`name, kind, version, position::text as position,
   anchor_position::text as anchor_position, event_id, ledger_id, applied::text as applied, caught_up_at,
+  ${BEHIND} as behind_seconds,
   objects, owner, epoch::text as epoch, lease_until, status, error, updated_at`;
 
 /** A `returning` or `select` list; qualified columns are not needed as no other table is joined. */
@@ -148,6 +154,7 @@ export function checkpointFrom(row: unknown): Checkpoint {
     ledgerId: stored.ledger_id ?? undefined,
     applied: Number(stored.applied),
     caughtUpAt: stored.caught_up_at ?? undefined,
+    behindSeconds: stored.behind_seconds ?? undefined,
     objects: stored.objects,
     owner: stored.owner ?? undefined,
     epoch: stored.epoch,

@@ -3,7 +3,7 @@ import type { Recorded } from '#core/kernel/event.js';
 import { comparePositions, laterOf, type Position, START } from '#core/kernel/position.js';
 import { type Mark, markOf } from './apply.js';
 import { LogFailed, MustStop } from './failure.js';
-import { advance, type Advance, advanced, type CaughtUp, type Lease, renew } from './lease.js';
+import { advance, type Advance, advanced, type Lease, renew } from './lease.js';
 import {
   ledgerIdOf,
   type LogPage,
@@ -19,6 +19,8 @@ import type { Nudge } from './nudge.js';
 const MOVE_OVER_INTERVAL = 1_000;
 /** How often the log is asked directly while somebody waits for a position that was not delivered yet. */
 const IMPATIENCE = 25;
+/** How often it is looked where the log ends, in order to know later that it was reached. */
+const LANDMARK_INTERVAL = 1_000;
 /** How long an event may be in the log without being delivered. */
 const PATIENCE = 10_000;
 
@@ -38,7 +40,7 @@ export interface Following {
   onEvents(events: readonly Recorded[], mark: Mark): Promise<void>;
   /** Called after every committed step. */
   onMoved(): void;
-  /** Work of its own, between pages, when the clock (milliseconds) has reached `dueAt`. */
+  /** Work of its own, between pages, when `performance.now()` has reached `dueAt`. */
   readonly between?: { dueAt(): number; run(): Promise<void> };
 }
 
@@ -72,9 +74,12 @@ class Follower {
   /** Scanned this far, with nothing between the checkpoint and here that matters. */
   private scanned: Position;
   private arrived: Outcome<IteratorResult<LogPage>> | undefined;
-  private renewAt = Date.now();
+  private renewAt = performance.now();
   private moveOverAt = 0;
   private askAt = 0;
+  private landmarkAt = 0;
+  /** Where the log ended at some moment. Once it is reached, everything recorded before that moment is in. */
+  private landmark: { position: Position; seenAt: number } | undefined;
   /** An event that the log has for us, and since when it was not delivered. */
   private overdue: { position: Position; since: number } | undefined;
 
@@ -124,10 +129,11 @@ class Follower {
 
   private async chores(): Promise<void> {
     const { between, signal } = this.work;
-    if (between && Date.now() >= between.dueAt()) await between.run();
+    if (between && performance.now() >= between.dueAt()) await between.run();
     if (signal.aborted) return;
-    const now = Date.now();
+    const now = performance.now();
     const [waitedFor, scanned] = [this.isWaitedFor(), this.hasScanned()];
+    if (now >= this.landmarkAt && this.landmark === undefined) await this.setLandmark();
     if (now >= this.renewAt) await this.ask();
     else if (scanned && (waitedFor || now >= this.moveOverAt)) await this.moveOver();
     else if (waitedFor && now >= this.askAt) await this.ask();
@@ -140,20 +146,22 @@ class Follower {
    */
   private async ask(): Promise<void> {
     const { log, categories, lease, db } = this.work;
-    const asked = Date.now();
+    const asked = performance.now();
+    const renewing = asked >= this.renewAt;
     this.askAt = asked + IMPATIENCE;
     const page = await this.peek(() => log.readAll(this.scanned, { categories, limit: 1 }));
     const [waiting] = page?.events ?? [];
     if (page !== undefined && waiting === undefined) {
       this.overdue = undefined;
+      // Where it came no further, it was at the end; a page may scan a part of the log only.
+      const atEnd = page.scannedTo === this.scanned;
       this.scanned = laterOf(this.scanned, page.scannedTo);
-      const moves = this.hasScanned() || Date.now() >= this.renewAt;
-      if (moves) await this.moveOver({ millisecondsAgo: Date.now() - asked });
+      if (renewing || this.hasScanned()) await this.moveOver(atEnd ? asked : undefined);
       return;
     }
-    if (Date.now() >= this.renewAt) {
+    if (renewing) {
       await renew(db, lease);
-      this.renewAt = Date.now() + renewalOf(lease);
+      this.renewAt = performance.now() + renewalOf(lease);
     }
     if (waiting === undefined) return;
     if (this.overdue?.position !== waiting.position)
@@ -172,10 +180,10 @@ class Follower {
     }
   }
 
-  private async moveOver(caughtUpAt?: CaughtUp): Promise<void> {
+  private async moveOver(caughtUpAt?: number): Promise<void> {
     const { db, lease } = this.work;
     const mark = await this.mark({ events: [], scannedTo: this.scanned });
-    const step: Advance = { ...mark, applied: 0, ...(caughtUpAt ? { caughtUpAt } : {}) };
+    const step: Advance = { ...mark, applied: 0, caughtUpAt: caughtUpAt ?? mark.caughtUpAt };
     await advance(db, lease, step);
     advanced(lease, step);
     this.moved();
@@ -184,13 +192,29 @@ class Follower {
   private async mark(page: LogPage): Promise<Mark> {
     const { log, lease } = this.work;
     const ledgerId = lease.ledgerId ?? (await ledgerIdOf(log));
-    const known: Mark = { to: lease.position, anchor: lease.anchor, ledgerId };
-    return page.scannedTo === lease.position ? known : markOf(log, page, known);
+    const { position: to, anchor } = lease;
+    const known: Mark = { to, anchor, ledgerId, caughtUpAt: this.caughtUpAtBy(page.scannedTo) };
+    return page.scannedTo === to ? known : markOf(log, page, known);
+  }
+
+  private async setLandmark(): Promise<void> {
+    const seenAt = performance.now();
+    this.landmarkAt = seenAt + LANDMARK_INTERVAL;
+    const end = await reading(() => this.work.log.head());
+    this.landmark = { position: end?.position ?? START, seenAt };
+  }
+
+  private caughtUpAtBy(position: Position): number | undefined {
+    const { landmark } = this;
+    if (landmark === undefined || comparePositions(position, landmark.position) < 0)
+      return undefined;
+    this.landmark = undefined;
+    return landmark.seenAt;
   }
 
   private moved(): void {
     const { lease, onMoved } = this.work;
-    const now = Date.now();
+    const now = performance.now();
     this.scanned = laterOf(this.scanned, lease.position);
     this.renewAt = now + renewalOf(lease);
     this.moveOverAt = now + MOVE_OVER_INTERVAL;
@@ -211,7 +235,7 @@ class Follower {
     if (this.work.between) due.push(this.work.between.dueAt());
     if (this.hasScanned()) due.push(this.moveOverAt);
     if (this.isWaitedFor()) due.push(this.askAt);
-    return Math.max(0, Math.min(...due) - Date.now());
+    return Math.max(0, Math.min(...due) - performance.now());
   }
 }
 

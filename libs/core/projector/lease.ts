@@ -43,7 +43,8 @@ export interface Claim {
 
 /**
  * Takes the lease where nobody holds it, its holder's time is up, or the holder was this same owner. A row
- * that another transaction has locked counts as held: its owner is in the middle of a batch. Undefined
+ * that another transaction has locked counts as held: its owner is in the middle of a batch. One written in
+ * the future counts as free, for the clock was set back, and its time would not be up for long. Undefined
  * where it can not be had now.
  */
 export async function acquire(
@@ -60,7 +61,8 @@ export async function acquire(
      where name = (
        select name from ${table}
         where name = ${claim.name}
-          and (owner is null or owner = ${claim.owner} or lease_until < clock_timestamp())
+          and (owner is null or owner = ${claim.owner} or lease_until < clock_timestamp()
+               or updated_at > clock_timestamp() + interval '5 seconds')
           and (${claim.evenIfStopped} or status <> 'stopped')
           for update skip locked)
     returning ${checkpointColumns}`.execute(db);
@@ -86,12 +88,12 @@ export interface Advance {
   readonly ledgerId: string | undefined;
   /** Events applied by this step. */
   readonly applied: number;
-  /** Everything recorded before this is in the rows now, as far as this step knows. */
-  readonly caughtUpAt?: CaughtUp;
+  /**
+   * Everything recorded before this moment of the process's monotonic clock (`performance.now()`) is in the
+   * rows with this step. Undefined where the step does not know more than what is stored.
+   */
+  readonly caughtUpAt?: number;
 }
-
-/** A moment by the ledger's clock, or milliseconds ago by the database's. */
-export type CaughtUp = { readonly recordedAt: string } | { readonly millisecondsAgo: number };
 
 /**
  * Moves the checkpoint and renews the lease. The rows of the same transaction `tx` go to `schema`: it
@@ -107,6 +109,7 @@ export async function advance(
   step: Advance,
   schema?: string,
 ): Promise<void> {
+  const caughtUpAt = momentOf(step.caughtUpAt);
   const settings =
     schema === undefined
       ? sql``
@@ -119,7 +122,8 @@ export async function advance(
            event_id = ${step.anchor?.eventId ?? null},
            ledger_id = ${step.ledgerId ?? null},
            applied = applied + ${step.applied},
-           caught_up_at = greatest(caught_up_at, ${momentOf(step.caughtUpAt)}),
+           caught_up_at = case when caught_up_at > clock_timestamp() then ${caughtUpAt}
+                               else greatest(caught_up_at, ${caughtUpAt}) end,
            lease_until = clock_timestamp() + ${lease.milliseconds} * interval '1 millisecond',
            updated_at = clock_timestamp()
      where name = ${lease.name} and epoch = ${lease.epoch}::bigint
@@ -191,12 +195,10 @@ export function searchPath(schema: string): string {
   return `"${schema}", pg_temp`;
 }
 
-/** The ledger's clock may run ahead of the database's: what is said to be complete is never in the future. */
-function momentOf(caughtUp: CaughtUp | undefined) {
-  if (caughtUp === undefined) return sql`null::timestamptz`;
-  if ('recordedAt' in caughtUp)
-    return sql`least(${caughtUp.recordedAt}::timestamptz, clock_timestamp())`;
-  return sql`clock_timestamp() - ${caughtUp.millisecondsAgo} * interval '1 millisecond'`;
+/** No clock of ours enters what is stored: only how long ago it was. */
+function momentOf(caughtUpAt: number | undefined) {
+  if (caughtUpAt === undefined) return sql`null::timestamptz`;
+  return sql`clock_timestamp() - ${performance.now() - caughtUpAt} * interval '1 millisecond'`;
 }
 
 /**

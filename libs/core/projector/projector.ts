@@ -235,6 +235,5 @@ function stateOf(
 
 function lagOf(checkpoint: Checkpoint | undefined, head: Position | undefined): number {
   if (head !== undefined && comparePositions(checkpoint?.position ?? START, head) >= 0) return 0;
-  if (checkpoint?.caughtUpAt === undefined) return Infinity;
-  return Math.max(0, (Date.now() - checkpoint.caughtUpAt.getTime()) / 1_000);
+  return Math.max(0, checkpoint?.behindSeconds ?? Infinity);
 }

@@ -129,7 +129,7 @@ export class ReactorRunner {
 
 /** One ownership of a reactor. */
 class ReactorTurn {
-  /** When parked events are to be looked at, by the clock. */
+  /** When parked events are to be looked at, by `performance.now()`. */
   dueAt = Infinity;
   /** Streams with a parked event: what comes later in them waits behind it. */
   private readonly blocked = new Set<StreamName>();
@@ -173,7 +173,10 @@ class ReactorTurn {
     await this.commit(finished, parked, reached);
     advanced(lease, { ...reached, applied: finished.length });
     if (parked.length > 0)
-      this.dueAt = Math.min(this.dueAt, Date.now() + Math.min(...parked.map(({ delay }) => delay)));
+      this.dueAt = Math.min(
+        this.dueAt,
+        performance.now() + Math.min(...parked.map(({ delay }) => delay)),
+      );
   }
 
   async retryParked(): Promise<void> {
@@ -242,12 +245,7 @@ class ReactorTurn {
   }
 
   private async commit(events: readonly Recorded[], parked: readonly Parked[], mark: Mark) {
-    const last = events.at(-1) as Recorded;
-    const step: Advance = {
-      ...mark,
-      applied: events.length,
-      caughtUpAt: { recordedAt: last.recordedAt },
-    };
+    const step: Advance = { ...mark, applied: events.length };
     // Of a page that was cut short, later events may have failed too: the next owner meets them again.
     const reached = new Set(events.map(({ position }) => position));
     const kept = parked.filter(({ position }) => reached.has(position));
@@ -271,7 +269,7 @@ class ReactorTurn {
 
   private setDue(waiting: readonly Parked[]): void {
     const [soonest] = waiting;
-    this.dueAt = soonest === undefined ? Infinity : Date.now() + Math.max(0, soonest.delay);
+    this.dueAt = soonest === undefined ? Infinity : performance.now() + Math.max(0, soonest.delay);
   }
 }
 

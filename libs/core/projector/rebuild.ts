@@ -312,12 +312,7 @@ class Rebuild {
     page: Parameters<typeof markOf>[1],
   ): Promise<void> {
     const { events } = page;
-    const recordedAt = events.at(-1)?.recordedAt;
-    const step: Advance = {
-      ...(await this.mark(page, within)),
-      applied: events.length,
-      ...(recordedAt === undefined ? {} : { caughtUpAt: { recordedAt } }),
-    };
+    const step: Advance = { ...(await this.mark(page, within)), applied: events.length };
     await applyWithin(tx, this.target, within, events, step);
     advanced(within, step);
   }

@@ -115,7 +115,7 @@ export class Waiting implements Watcher {
   }
 
   private schedule(milliseconds: number): void {
-    const dueAt = Date.now() + milliseconds;
+    const dueAt = performance.now() + milliseconds;
     if (this.poll !== undefined && this.poll.dueAt <= dueAt) return;
     clearTimeout(this.poll?.timer);
     const timer = setTimeout(() => {

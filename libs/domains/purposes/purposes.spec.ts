@@ -7,6 +7,7 @@ import { CommandBus, CqrsModule } from '@nestjs/cqrs';
 import { pino } from 'pino';
 import supertest from 'supertest';
 import { joinCatalogues } from '#core/kernel/catalogue.js';
+import { Refused } from '#core/kernel/refused.js';
 import { Codec } from '#core/ledger/codec.js';
 import { ensureCreated } from '#core/ledger/created.js';
 import { Ledger } from '#core/ledger/ledger.js';
@@ -22,7 +23,7 @@ import {
 } from '#core/platform/http/idempotency.js';
 import { openApiOf } from '#core/platform/http/openapi.js';
 import { type Scope, SCOPES } from '#core/platform/http/scopes.js';
-import { READ_MODELS } from '#core/platform/read-models.js';
+import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
 import { derivationUnder } from '#core/vault/derivation.js';
 import { MemoryVault } from '#core/vault/memory-vault.js';
 import { ApplyCatalogue } from './commands/apply-catalogue.js';
@@ -30,13 +31,27 @@ import { purposeEvents } from './domain/purposes.events.js';
 import { PurposesModule } from './purposes.module.js';
 
 const store = new MemoryLedger();
-const ledger = new Ledger(store, new Codec(joinCatalogues(ledgerEvents, purposeEvents), new MemoryVault()));
+const ledger = new Ledger(
+  store,
+  new Codec(joinCatalogues(ledgerEvents, purposeEvents), new MemoryVault()),
+);
 
 /** Nothing is kept: a repetition must be recognised by the log itself. */
 const forgetful: IdempotencyStore = {
   claim: () => Promise.resolve({ kind: 'claimed', lease: 'x' }),
   complete: () => Promise.resolve(),
   release: () => Promise.resolve(),
+};
+
+/** As far behind as a test wants them. */
+let lagging = false;
+const readModels: ReadModels = {
+  waitFor: () =>
+    lagging
+      ? Promise.reject(new Refused('unavailable', 'projection-lagging', 'behind'))
+      : Promise.resolve(),
+  mustBeFresh: () => Promise.resolve(),
+  visible: () => Promise.resolve(!lagging),
 };
 
 const principal = (id: string, ...scopes: readonly Scope[]): Principal => ({
@@ -64,7 +79,7 @@ beforeAll(async () => {
     },
     { provide: IDEMPOTENCY_STORE, useValue: forgetful },
     { provide: DIGEST, useValue: derivationUnder(randomBytes(32)) },
-    { provide: READ_MODELS, useValue: { visible: () => Promise.resolve(true) } },
+    { provide: READ_MODELS, useValue: readModels },
   ];
 
   @Global()
@@ -181,7 +196,10 @@ describe('purposes', () => {
       '/retention malformed-period',
       '/surprise unknown-field',
     ]);
-    const texts = await post('purposes', purpose('texts', { texts: { en: ' ', xx_y: 'x', de: 7 } }));
+    const texts = await post(
+      'purposes',
+      purpose('texts', { texts: { en: ' ', xx_y: 'x', de: 7 } }),
+    );
     expect(pointers(texts)).toEqual([
       '/texts/en empty',
       '/texts/xx_y malformed-language',
@@ -281,7 +299,9 @@ describe('purposes', () => {
     expect(second.body).toMatchObject({ data: [{ key: 'again' }] });
     expect(second.headers['link']).toContain('rel="next"');
     const then = await get(`purposes?knownAt=position:${known}`);
-    expect((then.body as { data: { key: string }[] }).data.map(({ key }) => key)).not.toContain('aaa');
+    expect((then.body as { data: { key: string }[] }).data.map(({ key }) => key)).not.toContain(
+      'aaa',
+    );
     expect((await get(`purposes/aaa?knownAt=position:${known}`)).status).toBe(404);
     expect((await get('purposes/aaa?knownAt=2001-01-01T00:00:00Z')).status).toBe(404);
     expect((await get('purposes?knownAt=yesterday')).body).toMatchObject({ status: 400 });
@@ -404,7 +424,9 @@ describe('topics', () => {
     const retired = await post('topics/product-news/retire', {});
     expect(retired.body).toMatchObject({ retiredAt: expect.any(String), revision: 2 });
     expect((await get('topics/product-news')).body).toEqual(retired.body);
-    expect((await get('topics?purpose=letters')).body).toMatchObject({ data: [{ key: 'product-news' }] });
+    expect((await get('topics?purpose=letters')).body).toMatchObject({
+      data: [{ key: 'product-news' }],
+    });
     expect((await get('topics?purpose=revised')).body).toMatchObject({ data: [] });
     expect((await get('topics/constructor')).status).toBe(404);
   });
@@ -448,7 +470,12 @@ describe('settings', () => {
     await post('purposes', orders);
     const bases = [
       { purpose: 'deliveries', basis: 'contract', status: 'established' },
-      { purpose: 'deliveries', basis: 'legal-obligation', status: 'established', reference: '§ 147 AO' },
+      {
+        purpose: 'deliveries',
+        basis: 'legal-obligation',
+        status: 'established',
+        reference: '§ 147 AO',
+      },
     ];
     const set = await put('defaults', { bases });
     expect(set.status).toBe(200);
@@ -500,6 +527,14 @@ describe('the catalogue file', () => {
     expect(second.body).toMatchObject({ position: (first.body as { position: string }).position });
   });
 
+  it('stands although the read models are behind', async () => {
+    lagging = true;
+    const answer = await post('catalogue', { sources: ['kiosk'] });
+    lagging = false;
+    expect(answer.status).toBe(200);
+    expect(answer.body).toMatchObject({ sources: defined(1), visible: false });
+  });
+
   it('changes what differs', async () => {
     const file = await example();
     const [purposeOfFile] = file['purposes'] as [object];
@@ -520,7 +555,10 @@ describe('the catalogue file', () => {
       purposes: [purpose('p1'), purpose('p2'), purpose('p3', { channels: ['fax'] })],
       topics: [{ key: 'x' }],
     });
-    expect(pointers(shape)).toEqual(['/purposes/2/channels/0 not-one-of', '/topics/0/purpose required']);
+    expect(pointers(shape)).toEqual([
+      '/purposes/2/channels/0 not-one-of',
+      '/topics/0/purpose required',
+    ]);
     const rules = await post('catalogue', {
       purposes: [purpose('p1'), purpose('p2', { controllers: ['nobody'] })],
       topics: [{ key: 'x', purpose: 'nowhere' }],
@@ -572,7 +610,10 @@ describe('the catalogue file', () => {
 describe('the document', () => {
   it('describes every call of the slice', () => {
     const document = openApiOf(app.nest, { title: 'x', version: '1', description: '' }) as {
-      paths: Record<string, Record<string, { summary?: string; responses: Record<string, object> }>>;
+      paths: Record<
+        string,
+        Record<string, { summary?: string; responses: Record<string, object> }>
+      >;
     };
     const calls = Object.entries(document.paths).flatMap(([path, operations]) =>
       Object.entries(operations).map(([method, operation]) => ({ path, method, operation })),

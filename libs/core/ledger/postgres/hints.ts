@@ -13,6 +13,7 @@ const ANNOUNCE_EVERY = 10;
  */
 export class Hints {
   private session: pg.Client | undefined;
+  private listens = false;
   private announcing: Promise<void> | undefined;
   private again = false;
   private readonly closing = new AbortController();
@@ -59,10 +60,11 @@ export class Hints {
       if (this.closing.signal.aborted) return;
       session.on('notification', () => this.onHint());
       await session.query('listen ledger_appended');
+      this.listens = true;
       this.onHint();
       await ended;
     } finally {
-      this.session = undefined;
+      [this.session, this.listens] = [undefined, false];
       discard(session);
     }
   }
@@ -70,7 +72,7 @@ export class Hints {
   private async announceAll(): Promise<void> {
     while (this.again && !this.closing.signal.aborted) {
       this.again = false;
-      await this.session?.query('notify ledger_appended').catch(() => undefined);
+      if (this.listens) await this.session?.query('notify ledger_appended').catch(() => undefined);
       await sleep(ANNOUNCE_EVERY);
     }
     this.announcing = undefined;

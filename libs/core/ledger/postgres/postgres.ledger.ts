@@ -26,8 +26,9 @@ import { WakeUp } from '../wake-up.js';
 import { AppendQueue } from './append-queue.js';
 import { failureOf, reasonOf } from './failure.js';
 import { Hints } from './hints.js';
-import { smallPage, wholePage, windowPage } from './pages.sql.js';
+import { type PageStatement, smallPage, wholePage, windowPage } from './pages.sql.js';
 import { type Connecting, readingSessions } from './sessions.js';
+import { type ReadRow, readStreams, StreamReads } from './stream-reads.js';
 
 /** All times in milliseconds. */
 export interface PostgresLedgerOptions extends Partial<Connecting> {
@@ -47,6 +48,15 @@ interface Row {
   readonly bytes: Buffer;
 }
 
+/** A row of a page: one without an event where there is none. */
+interface PageRow {
+  readonly log_end: Position;
+  readonly position: Position | null;
+  readonly stream: StreamName;
+  readonly revision: number;
+  readonly content: string | Buffer;
+}
+
 /** Where every position ends: the largest bigint. */
 const LAST = '9223372036854775807' as Position;
 
@@ -64,6 +74,9 @@ export class PostgresLedger implements EventStore {
   private readonly readers: pg.Pool;
   private readonly appends: AppendQueue;
   private readonly hints: Hints;
+  private readonly streamReads = new StreamReads((streams, fromRevisions) =>
+    this.ask<ReadRow>('read_streams', readStreams, [streams, fromRevisions]),
+  );
   private readonly wakeUp = new WakeUp();
   private readonly pollEvery: number;
   private closing: Promise<void> | undefined;
@@ -88,12 +101,7 @@ export class PostgresLedger implements EventStore {
     stream: StreamName,
     { fromRevision = 0 }: { fromRevision?: number } = {},
   ): Promise<readonly StoredEvent[]> {
-    return this.ask<Row>(
-      'read_stream',
-      `select stream, revision, position, bytes from ledger.events
-         where stream = $1 and revision >= $2 order by revision`,
-      [stream, fromRevision],
-    );
+    return this.streamReads.read(stream, fromRevision);
   }
 
   async readMany(
@@ -102,7 +110,7 @@ export class PostgresLedger implements EventStore {
   ): Promise<ReadonlyMap<StreamName, readonly StoredEvent[]>> {
     const found = new Map<StreamName, StoredEvent[]>(streams.map((stream) => [stream, []]));
     const rows = await this.ask<Row>(
-      'read_streams',
+      'read_many',
       `select stream, revision, position, bytes from ledger.events
          where stream = any($1) and position <= $2 order by stream, revision`,
       [[...found.keys()], earlierOf(upTo, LAST)],
@@ -170,13 +178,13 @@ export class PostgresLedger implements EventStore {
   ): Promise<PageAndEnd> {
     const from = earlierOf(after, LAST);
     if (!categories) {
-      const { events, end } = await this.page('whole_page', wholePage, [from, limit]);
+      const { events, end } = await this.page(wholePage, [from, limit]);
       mustFollow(from, events);
       return { events, end, scannedTo: events.at(-1)?.position ?? after };
     }
     if (categories.some((category) => LARGE.includes(category)))
       return this.scan(after, limit, categories);
-    const { events, end } = await this.page('small_page', smallPage, [from, limit, categories]);
+    const { events, end } = await this.page(smallPage, [from, limit, categories]);
     const last = events.length === limit ? events.at(-1)?.position : undefined;
     return { events, end, scannedTo: last ?? laterOf(end, after) };
   }
@@ -191,7 +199,7 @@ export class PostgresLedger implements EventStore {
     for (let from = earlierOf(after, LAST); ;) {
       const to = windowAfter(from);
       const values = [from, limit - found.length, categories, to];
-      const { events, end } = await this.page('window_page', windowPage, values);
+      const { events, end } = await this.page(windowPage, values);
       found.push(...events);
       const last = found.length === limit ? found.at(-1)?.position : undefined;
       if (last !== undefined || comparePositions(to, end) >= 0)
@@ -201,19 +209,22 @@ export class PostgresLedger implements EventStore {
   }
 
   private async page(
-    name: string,
-    text: string,
+    { name, asText, asBytes }: PageStatement,
     values: readonly unknown[],
   ): Promise<{ events: readonly StoredEvent[]; end: Position }> {
-    type PageRow = Row & { readonly log_end: Position };
-    const rows = await this.ask<PageRow | { log_end: Position; position: null }>(
-      name,
-      text,
-      values,
-    );
-    const events = rows
-      .filter((row): row is PageRow => row.position !== null)
-      .map(({ stream, revision, position, bytes }) => ({ stream, revision, position, bytes }));
+    let rows: PageRow[];
+    try {
+      rows = await this.ask<PageRow>(`${name}_as_text`, asText, values);
+    } catch (error) {
+      if (!isNoText(error)) throw error;
+      rows = await this.ask<PageRow>(name, asBytes, values);
+    }
+    const events: StoredEvent[] = [];
+    for (const { position, stream, revision, content } of rows)
+      if (position !== null) {
+        const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+        events.push({ stream, revision, position, bytes });
+      }
     return { events, end: rows[0]?.log_end ?? START };
   }
 
@@ -250,6 +261,11 @@ function mustFollow(after: Position, events: readonly StoredEvent[]): void {
 
 function windowAfter(from: Position): Position {
   return earlierOf(String(BigInt(from) + WINDOW) as Position, LAST);
+}
+
+/** Whether the server found bytes that are no UTF-8. */
+function isNoText(error: unknown): boolean {
+  return ['22021', '22P05'].includes(String((error as { code?: unknown }).code));
 }
 
 /** What `position_at` throws: the missing position is its message. */

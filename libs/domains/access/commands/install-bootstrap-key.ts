@@ -18,9 +18,10 @@ export interface BootstrapKey {
   /**
    * - installed: by this call
    * - present: it was installed before, and is the one that was given, where one was
-   * - other: it was installed before with another secret, or taken back; what was given opens nothing
+   * - other: it was installed before with another secret; what was given opens nothing
+   * - revoked: it was installed before and taken back, as whoever has keys of their own should do
    */
-  readonly state: 'installed' | 'present' | 'other';
+  readonly state: 'installed' | 'present' | 'other' | 'revoked';
   /** To be shown once: only where none was given, and one was made and installed. */
   readonly secret?: string;
 }
@@ -66,7 +67,8 @@ export class InstallBootstrapKeyHandler implements ICommandHandler<InstallBootst
     if (!outcome.replayed && outcome.events.length > 0)
       return { keyId, state: 'installed', secret: given === undefined ? secret : undefined };
     const known = fold(apiKeys, await this.ledger.read(stream))[keyId];
-    const opens = !known?.revokedAt && (given === undefined || known?.secretHash === secretHash);
-    return { keyId, state: opens ? 'present' : 'other' };
+    if (known?.revokedAt) return { keyId, state: 'revoked' };
+    const differs = given !== undefined && known?.secretHash !== secretHash;
+    return { keyId, state: differs ? 'other' : 'present' };
   }
 }

@@ -11,7 +11,12 @@ import {
   findAuditEvents,
 } from '../projections/audit-trail.queries.js';
 
-export type { AuditEvent, AuditEvents, AuditFilter, AuditPlace } from '../projections/audit-trail.queries.js';
+export type {
+  AuditEvent,
+  AuditEvents,
+  AuditFilter,
+  AuditPlace,
+} from '../projections/audit-trail.queries.js';
 
 /** Who did and saw what, the newest first. */
 export class FindAuditEvents extends Query<AuditEvents> {

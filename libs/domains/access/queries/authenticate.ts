@@ -66,7 +66,8 @@ export class ApiKeyAuthenticator implements Authenticator {
   private readForMiss(): Promise<void> {
     this.missReading ??= (async () => {
       const wait = this.missReadAt + BETWEEN_MISSES - performance.now();
-      if (wait > 0) await sleep(wait);
+      // In any case not in the same turn: what is cleared here must have been set.
+      await (wait > 0 ? sleep(wait) : undefined);
       this.missReading = undefined;
       this.missReadAt = performance.now();
       await this.known.asOf(0);

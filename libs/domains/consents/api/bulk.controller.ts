@@ -9,21 +9,12 @@ import { RequestRefused } from '#core/platform/http/request-refused.js';
 import { sendNdjson } from '#core/platform/http/streaming.js';
 import { TraceId } from '#core/platform/http/trace.js';
 import { readBody } from '#core/platform/http/validated-body.js';
-import {
-  type BulkContext,
-  type BulkLine,
-  type LineVerdict,
-  RecordLines,
-  type Rejected,
-} from '../commands/record-lines.js';
+import { type BulkLine, type LineGiven, RecordLines, type Rejected } from '../commands/record-lines.js';
 import { BulkLineBody, BulkQuery, InteractionLine, type RegistrationLine } from './bulk.shapes.js';
 import { bulkLineExample, verdictExample } from './consents.examples.js';
 import { verdictSchema } from './consents.schemas.js';
 
 type Skipped = { readonly line: number; readonly status: 'skipped' };
-
-/** Lines that one command records; enough to keep the ledger busy, few enough to forget. */
-const AT_ONCE = 512;
 
 /** Many registrations and interactions in one stream. */
 @Controller('/v1/interactions')
@@ -54,36 +45,31 @@ export class BulkController {
   ): Promise<void> {
     const { importId, firstLine } = query;
     const context = { actor: { kind, id }, apiKeyId: keyId, correlationId, importId };
-    await sendNdjson(reply, () => this.verdicts(request.raw, firstLine, context));
+    await sendNdjson(reply, () =>
+      this.commands.execute(new RecordLines(given(request.raw, firstLine), context)),
+    );
   }
 
-  private async *verdicts(
-    source: AsyncIterable<Uint8Array>,
-    firstLine: number,
-    context: BulkContext,
-  ): AsyncGenerator<readonly (LineVerdict | Skipped)[]> {
-    for await (const lines of readNdjson(source))
-      for (let i = 0; i < lines.length; i += AT_ONCE) {
-        const some = lines.slice(i, i + AT_ONCE).map((line) => read(line, firstLine));
-        const readable = some.filter((one): one is BulkLine => !('status' in one));
-        const verdicts = await this.commands.execute(new RecordLines(readable, context));
-        let next = 0;
-        yield some.map((one) => ('status' in one ? one : (verdicts[next++] as LineVerdict)));
-      }
-  }
 }
 
-function read(read: Line, firstLine: number): BulkLine | Rejected | Skipped {
+async function* given(
+  source: AsyncIterable<Uint8Array>,
+  firstLine: number,
+): AsyncGenerator<readonly LineGiven<Rejected | Skipped>[]> {
+  for await (const lines of readNdjson(source)) yield lines.map((line) => read(line, firstLine));
+}
+
+function read(read: Line, firstLine: number): LineGiven<Rejected | Skipped> {
   const line = read.line + firstLine - 1;
   try {
     if ('refused' in read) throw read.refused;
     return lineOf(readBody(BulkLineBody as never, trimmed(read.value)), line);
   } catch (error) {
     if (!(error instanceof Refused) && !(error instanceof RequestRefused)) throw error;
-    if (error.code === 'blank-line') return { line, status: 'skipped' };
+    if (error.code === 'blank-line') return { verdict: { line, status: 'skipped' } };
     const [violation] = error.more.violations ?? [];
     const { code, pointer, detail } = violation ?? { code: error.code, detail: error.detail };
-    return { line, status: 'rejected', code, pointer, detail };
+    return { verdict: { line, status: 'rejected', code, pointer, detail } };
   }
 }
 

@@ -49,22 +49,25 @@ export interface BulkContext {
   readonly importId?: string;
 }
 
+/** A line as it came: to be recorded, or with its verdict already, which keeps its place. */
+export type LineGiven<Verdict> = BulkLine | { readonly verdict: Verdict };
+
 /**
- * Records lines in their order. Lines of different people are prepared side by side, but their appends
- * are made in the order of the lines; lines of one person wait for each other. A line that is rejected
- * stops nothing. The verdicts come in the order of the lines.
+ * Records lines in their order, as they come. Lines of different people are prepared side by side, but
+ * their appends are made in the order of the lines; lines of one person wait for each other. A line that is
+ * rejected stops nothing. The verdicts come in the order of the lines, as soon as they stand.
  */
-export class RecordLines extends Command<readonly LineVerdict[]> {
+export class RecordLines<Verdict = never> extends Command<AsyncIterable<readonly (LineVerdict | Verdict)[]>> {
   constructor(
-    readonly lines: readonly BulkLine[],
+    readonly lines: AsyncIterable<readonly LineGiven<Verdict>[]>,
     readonly context: BulkContext,
   ) {
     super();
   }
 }
 
-/** Lines that are prepared side by side. */
-const SIDE_BY_SIDE = 128;
+/** Lines under way at once: prepared side by side, or waiting for their verdict to be taken. */
+const UNDER_WAY = 512;
 
 @CommandHandler(RecordLines)
 export class RecordLinesHandler implements ICommandHandler<RecordLines> {
@@ -74,24 +77,66 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
     @Inject(DIGEST) private readonly digest: Digest,
   ) {}
 
-  async execute({ lines, context }: RecordLines): Promise<readonly LineVerdict[]> {
+  execute({ lines, context }: RecordLines): Promise<AsyncIterable<readonly LineVerdict[]>> {
+    return Promise.resolve(this.verdicts(lines, context));
+  }
+
+  private async *verdicts(
+    source: AsyncIterable<readonly LineGiven<LineVerdict>[]>,
+    context: BulkContext,
+  ): AsyncGenerator<readonly LineVerdict[]> {
     const turns = new Turns();
     const ofPerson = new Map<string, Promise<unknown>>();
-    const running = new Set<Promise<unknown>>();
-    const verdicts: Promise<LineVerdict>[] = [];
-    for (const line of lines) {
-      if (running.size >= SIDE_BY_SIDE) await Promise.race(running);
-      const turn = turns.next();
-      const people = peopleIn(line);
-      const before = Promise.all(people.map((person) => ofPerson.get(person)));
-      const verdict = before.then(() => this.record(line, context, turn));
-      const settled = verdict.catch(() => undefined);
-      for (const person of people) ofPerson.set(person, settled);
-      running.add(settled);
-      void settled.then(() => running.delete(settled));
-      verdicts.push(verdict);
+    const underWay: Waiting[] = [];
+    const begin = (given: LineGiven<LineVerdict>) =>
+      underWay.push(new Waiting('verdict' in given ? Promise.resolve(given.verdict) : this.begin(given, context, turns.next(), ofPerson)));
+
+    const chunks = source[Symbol.asyncIterator]();
+    const read = (): Promise<Chunk> => {
+      const chunk = chunks.next();
+      // Awaited when there is room for it; until then a broken source must not count as unhandled.
+      chunk.catch(() => undefined);
+      return chunk;
+    };
+    let next: Promise<Chunk> | undefined = read();
+    while (next || underWay.length > 0) {
+      // Whatever comes first: more lines, where there is room for them, or the verdict on the first one.
+      const [first] = underWay;
+      if (next && underWay.length < UNDER_WAY) {
+        const more: Chunk | void = await Promise.race([next, first?.settled ?? next]);
+        if (more) {
+          next = more.done ? undefined : read();
+          for (const given of more.done ? [] : more.value) begin(given);
+        }
+      } else await first?.settled;
+      const done: LineVerdict[] = [];
+      while (underWay[0]?.isSettled) done.push(await (underWay.shift() as Waiting).verdict);
+      if (done.length > 0) yield done;
     }
-    return Promise.all(verdicts);
+  }
+
+  /** Begins a line once the earlier lines of the same person are done. */
+  private begin(
+    line: BulkLine,
+    context: BulkContext,
+    turn: Turn,
+    ofPerson: Map<string, Promise<unknown>>,
+  ): Promise<LineVerdict> {
+    const people = peopleIn(line);
+    const before = people.flatMap((person) => ofPerson.get(person) ?? []);
+    const verdict =
+      before.length === 0
+        ? this.record(line, context, turn)
+        : Promise.all(before).then(() => this.record(line, context, turn));
+    const settled = verdict.then(
+      () => undefined,
+      () => undefined,
+    );
+    for (const person of people) ofPerson.set(person, settled);
+    void settled.then(() => {
+      for (const person of people) if (ofPerson.get(person) === settled) ofPerson.delete(person);
+    });
+    return verdict;
   }
 
   private async record(line: BulkLine, context: BulkContext, turn: Turn): Promise<LineVerdict> {
@@ -157,6 +202,19 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
       ? ['ambiguous-subject', 'several people are reached so; name one by subjectId or externalRef']
       : ['unknown-subject', 'there is no such person'];
     throw new Refused('not-found', code, detail, { violations: [{ pointer, code, detail }] });
+  }
+}
+
+type Chunk = IteratorResult<readonly LineGiven<LineVerdict>[]>;
+
+/** A line that is under way. */
+class Waiting {
+  isSettled = false;
+  readonly settled: Promise<void>;
+
+  constructor(readonly verdict: Promise<LineVerdict>) {
+    const settle = () => void (this.isSettled = true);
+    this.settled = verdict.then(settle, settle);
   }
 }
 

@@ -69,10 +69,7 @@ export function answer(
   if (person.erased) return no(['erased']);
 
   const reasons = new Set<Code>(standing ? standing.reasons : whereNothingWasSaid(person, rules));
-  if (rules.retiredAt !== undefined && asOf >= rules.retiredAt) {
-    for (const code of reasons) if (code !== 'restricted' && code !== 'objected') reasons.delete(code);
-    reasons.add('no-basis');
-  }
+  if (rules.retiredAt !== undefined && asOf >= rules.retiredAt) reasons.add('no-basis');
   if (channel) {
     if (rules.marketing && !rules.channels.includes(channel) && onConsentIfAtAll(standing))
       reasons.add('channel-not-covered');

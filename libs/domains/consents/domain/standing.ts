@@ -1,4 +1,4 @@
-import { END_OF_TIME, type Instant } from '#core/kernel/instant.js';
+import { BEGINNING, END_OF_TIME, type Instant } from '#core/kernel/instant.js';
 import { comparePositions } from '#core/kernel/position.js';
 import type { LegalBasis, PurposeDefinition } from '#domains/purposes/domain/purposes.events.js';
 import { type ConsentFact, factsOf, type ObjectionFact, type PersonFacts, type Pointer } from './facts.js';
@@ -70,7 +70,10 @@ export interface Standing {
   readonly code: Code;
   /** All that stands in the way, in order; empty where allowed. */
   readonly reasons: readonly Code[];
-  /** The first valid basis in the order of Art. 6(1); absent where not allowed. */
+  /**
+   * The basis that it rests on: the first valid one in the order of Art. 6(1). Where an objection or a
+   * restriction stands in the way, the one that it would rest on without them.
+   */
   readonly basis?: LegalBasis;
   readonly since?: Instant;
   readonly event?: Pointer;
@@ -88,6 +91,7 @@ export function standingOf(person: PersonFacts, rules: StandingRules): Standing[
     (a, b) =>
       (a.at < b.at ? -1 : a.at > b.at ? 1 : 0) ||
       RANK[a.kind] - RANK[b.kind] ||
+      byEnd(b, a) ||
       comparePositions(a.by.position, b.by.position),
   );
   for (let i = 0; i < moves.length; ) {
@@ -152,6 +156,38 @@ const RANK: Readonly<Record<Move['kind'], number>> = {
   restrict: 16,
 };
 
+/** Of equals at one moment the one that ends sooner, or lacks more, is made last and stays. */
+function byEnd(a: Move, b: Move): number {
+  const [one, other] = [endOf(a), endOf(b)];
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
+function endOf(move: Move): Instant {
+  switch (move.kind) {
+    case 'grant':
+      return move.grant.expiresAt ?? END_OF_TIME;
+    case 'set':
+      return move.validUntil ?? END_OF_TIME;
+    case 'lack':
+      return move.unconfirmed ? BEGINNING : END_OF_TIME;
+    case 'tick':
+    case 'lift':
+    case 'unobject':
+    case 'request':
+    case 'await':
+    case 'renew':
+    case 'unknown':
+    case 'invalidate':
+    case 'uphold':
+    case 'object':
+    case 'withdraw':
+    case 'refuse':
+    case 'end':
+    case 'restrict':
+      return END_OF_TIME;
+  }
+}
+
 function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
   const { consent, bases, objections } = factsOf(person, rules.key);
   const moves: Move[] = [];
@@ -179,15 +215,18 @@ function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
     }
   }
 
-  // What cancels a grant that still waits for its confirmation.
+  // What cancels a grant that still waits for its confirmation: of objections those to marketing.
   const restrictive = [
     ...consent.filter(({ kind }) => kind === 'refused' || kind === 'withdrawn'),
-    ...objections.filter(({ kind }) => kind === 'raised'),
-    ...(rules.marketing ? person.marketing.filter(({ kind }) => kind === 'raised') : []),
+    ...(rules.marketing ? [...objections, ...person.marketing].filter(({ kind }) => kind === 'raised') : []),
   ].map(({ at }) => at);
-  const confirmations = confirmationsOf(consent);
   const invalidated = new Set(
     consent.flatMap((fact) => (fact.kind === 'invalidated' ? [fact.grant as string] : [])),
+  );
+  const lacks = ({ noticeEvidence }: GivenFact) =>
+    rules.minimumEvidence === 'notice' && noticeEvidence !== 'complete';
+  const confirmations = confirmationsOf(consent, (grant) =>
+    invalidated.has(grant.by.id) || lacks(grant) ? BEGINNING : (grant.expiresAt ?? END_OF_TIME),
   );
 
   for (const fact of consent) {
@@ -205,23 +244,24 @@ function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
       case 'unknown':
         moves.push({ kind: 'unknown', at, by });
         break;
-      case 'renewed':
-        moves.push({ kind: 'renew', at, by, expiresAt: fact.expiresAt });
-        tick(fact.expiresAt, by);
+      case 'renewed': {
+        const { expiresAt } = fact;
+        if (expiresAt === undefined || consent.some((other) => endsSooner(other, at, expiresAt))) break;
+        moves.push({ kind: 'renew', at, by, expiresAt });
+        tick(expiresAt, by);
         break;
+      }
       case 'given': {
         const confirmed = confirmations.get(fact);
         const unconfirmed =
           rules.doubleOptIn &&
           (!confirmed || restrictive.some((no) => at <= no && no <= confirmed.at));
-        const lacking = rules.minimumEvidence === 'notice' && fact.noticeEvidence !== 'complete';
         const from = rules.doubleOptIn && confirmed && !unconfirmed ? confirmed.at : at;
         if (invalidated.has(by.id)) {
-          moves.push({ kind: 'invalidate', at: from, by });
-          if (from !== at) moves.push({ kind: 'await', at, by });
+          moves.push({ kind: 'invalidate', at, by });
           break;
         }
-        if (lacking) {
+        if (lacks(fact)) {
           moves.push({ kind: 'lack', at, by, unconfirmed });
           if (from !== at) moves.push({ kind: 'lack', at: from, by, unconfirmed: false });
           break;
@@ -242,12 +282,26 @@ function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
         break;
       }
       case 'confirmed':
+        tick(at, by);
+        break;
       case 'invalidated':
         break;
     }
   }
   return moves;
 }
+
+/** Of two renewals at one moment the one that ends sooner counts. */
+function endsSooner(other: ConsentFact, at: Instant, expiresAt: Instant): boolean {
+  return (
+    other.kind === 'renewed' &&
+    other.at === at &&
+    other.expiresAt !== undefined &&
+    other.expiresAt < expiresAt
+  );
+}
+
+type GivenFact = Extract<ConsentFact, { kind: 'given' }>;
 
 interface Confirmed {
   readonly at: Instant;
@@ -257,11 +311,16 @@ interface Confirmed {
 
 /**
  * Which grant is confirmed when, and by which event. A confirmation of its own goes to the latest grant at
- * or before it that is still unconfirmed; where there is none it waits, and changes nothing.
+ * or before it that is still unconfirmed; where there is none it waits, and changes nothing. Of grants at
+ * one moment it goes to the one that is worth least, by `worth`; of confirmations the one that ends sooner
+ * goes first.
  */
-function confirmationsOf(consent: readonly ConsentFact[]): ReadonlyMap<ConsentFact, Confirmed> {
+function confirmationsOf(
+  consent: readonly ConsentFact[],
+  worth: (grant: GivenFact) => Instant,
+): ReadonlyMap<ConsentFact, Confirmed> {
   const confirmed = new Map<ConsentFact, Confirmed>();
-  const waiting: Extract<ConsentFact, { kind: 'given' }>[] = [];
+  const waiting: GivenFact[] = [];
   for (const fact of consent)
     if (fact.kind === 'given') {
       if (fact.confirmation)
@@ -270,8 +329,8 @@ function confirmationsOf(consent: readonly ConsentFact[]): ReadonlyMap<ConsentFa
     }
   const later = consent
     .filter((fact) => fact.kind === 'confirmed')
-    .sort((a, b) => byTime(a, b));
-  waiting.sort((a, b) => byTime(a, b));
+    .sort(byTime(({ expiresAt }) => expiresAt ?? END_OF_TIME, 1));
+  waiting.sort(byTime(worth, -1));
   for (const { at, by, expiresAt } of later) {
     const index = waiting.findLastIndex((grant) => grant.at <= at);
     const [grant] = index < 0 ? [] : waiting.splice(index, 1);
@@ -280,9 +339,14 @@ function confirmationsOf(consent: readonly ConsentFact[]): ReadonlyMap<ConsentFa
   return confirmed;
 }
 
-function byTime(a: ConsentFact, b: ConsentFact): number {
-  if (a.at !== b.at) return a.at < b.at ? -1 : 1;
-  return comparePositions(a.by.position, b.by.position);
+/** In order of time, at one moment by `value` in the given direction, then as recorded. */
+function byTime<Fact extends ConsentFact>(value: (fact: Fact) => Instant, direction: 1 | -1) {
+  return (a: Fact, b: Fact): number => {
+    if (a.at !== b.at) return a.at < b.at ? -1 : 1;
+    const [one, other] = [value(a), value(b)];
+    if (one !== other) return one < other ? -direction : direction;
+    return comparePositions(a.by.position, b.by.position);
+  };
 }
 
 const OTHER_BASES: readonly OtherBasis[] = [
@@ -311,6 +375,10 @@ class Sweep {
     readonly confirmedAt?: Instant;
     readonly unconfirmed?: boolean;
   };
+  /** Whether a grant lies behind: one that counts, or waits for its confirmation, or lacks evidence. */
+  private granted = false;
+  /** Whether a no was said, and no grant that counts has come since. */
+  private refused = false;
   private readonly bases = new Map<OtherBasis, Held & { validUntil?: Instant; ended?: Held }>();
   private marketingObjection?: Held;
   private purposeObjection?: Held & { readonly upheld: ReadonlyMap<LegalBasis, Held> };
@@ -344,8 +412,7 @@ class Sweep {
       case 'object':
         if (move.marketing) this.marketingObjection = { at, by };
         else this.purposeObjection = { at, by, upheld: new Map() };
-        if (this.grantedAt(at) || this.waiting)
-          this.consent = { status: 'withdrawn', at, by };
+        if (this.endsConsent(at)) this.sayNo('withdrawn', { at, by });
         return;
       case 'uphold': {
         const objection = this.purposeObjection;
@@ -360,15 +427,19 @@ class Sweep {
         this.consent ??= { status: 'requested', at, by };
         return;
       case 'lack':
+        this.granted = true;
         if (!this.consent || ['requested', 'evidence-missing'].includes(this.consent.status))
           this.consent = { status: 'evidence-missing', at, by, unconfirmed: move.unconfirmed };
         return;
       case 'await':
+        this.granted = true;
         if (!this.consent || this.waiting || this.consent.status === 'requested')
           this.consent = { status: 'confirmation-pending', at, by };
         return;
       case 'grant': {
         const { expiresAt, confirmedAt } = move.grant;
+        this.granted = true;
+        this.refused = false;
         this.consent = { status: 'given', at, by, expiresAt, confirmedAt };
         return;
       }
@@ -386,12 +457,27 @@ class Sweep {
         this.consent = { status: 'invalidated', at, by };
         return;
       case 'withdraw':
-        this.consent = { status: 'withdrawn', at, by };
+        this.sayNo('withdrawn', { at, by });
         return;
       case 'refuse':
-        this.consent = { status: 'refused', at, by };
+        this.sayNo('refused', { at, by });
         return;
     }
+  }
+
+  private sayNo(status: 'withdrawn' | 'refused', { at, by }: Held): void {
+    this.consent = { status, at, by };
+    this.refused = true;
+  }
+
+  /**
+   * An objection to marketing ends every grant that lies before it, also one that expired since or does not
+   * count yet; any other ends a consent that is valid. A no that was said before keeps its name.
+   */
+  private endsConsent(at: Instant): boolean {
+    if (!this.rules.marketing) return this.grantedAt(at);
+    const status = this.consent?.status;
+    return this.granted && status !== 'refused' && status !== 'withdrawn';
   }
 
   /** A grant that does not count yet, for want of a confirmation or of evidence. */
@@ -438,12 +524,16 @@ class Sweep {
     const bases = consent ? [consent, ...others] : others;
 
     const given = consent?.status === 'given';
-    const saidNo = consent?.status === 'refused' || consent?.status === 'withdrawn';
     const standing = bases.filter(({ basis, status }) =>
-      basis === 'consent' ? given : status !== 'ended' && !(saidNo && objectable(basis)),
+      basis === 'consent' ? given : status !== 'ended' && !(this.refused && objectable(basis)),
     );
     // A consent that is valid now was given after every objection: an objection ends those before it.
     const objected = given ? undefined : this.objection;
+    // Overruled for one basis, an objection is in the way of the others that stand, and of nothing else.
+    const inTheWay =
+      this.rules.marketing ||
+      this.purposeObjection?.upheld.size === 0 ||
+      others.some(({ status }) => status === 'objected');
     const unobjected = standing.filter(
       ({ status }) => !(objected && this.rules.marketing) && status !== 'objected',
     );
@@ -464,7 +554,7 @@ class Sweep {
 
     const reasons = new Map<Code, Held | undefined>();
     if (restricted) reasons.set('restricted', restricted);
-    if (unobjected.length === 0 && objected) reasons.set('objected', objected);
+    if (unobjected.length === 0 && objected && inTheWay) reasons.set('objected', objected);
     if (standing.length === 0) {
       if (consent)
         for (const code of this.codesOf(consent.status as Unheld))
@@ -476,7 +566,10 @@ class Sweep {
     const codes = inOrder(reasons.keys());
     const code = codes[0] as Code;
     const named = reasons.get(code);
-    return { from: at, code, reasons: codes, since: named?.at, event: named?.by, bases };
+    const [carrier] = standing;
+    const confirmedAt = carrier?.basis === 'consent' ? this.consent?.confirmedAt : undefined;
+    const { at: since, by: event } = named ?? {};
+    return { from: at, code, reasons: codes, basis: carrier?.basis, since, event, confirmedAt, bases };
   }
 
   private codesOf(status: Unheld): Code[] {

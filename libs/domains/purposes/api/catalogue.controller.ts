@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Body, Controller, HttpCode, Inject, Post } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import type { Position } from '#core/kernel/position.js';
+import { Refused } from '#core/kernel/refused.js';
 import type { Requested } from '#core/kernel/requested.js';
 import { Answer, Answering } from '#core/platform/http/answer.js';
 import { Asked } from '#core/platform/http/asked.js';
@@ -14,9 +14,8 @@ import { appliedExample, catalogueBody } from './catalogue.examples.js';
 import { appliedSchema } from './catalogue.schemas.js';
 import { CatalogueBody, catalogueFrom } from './catalogue.shapes.js';
 
-/** Milliseconds that the call waits until its changes are in every answer, and between two looks. */
-const PATIENCE = 2_000;
-const PAUSE = 20;
+/** The read models that are made of the catalogue as well; everything else asks the log itself. */
+const MADE_OF_CATALOGUE = ['standing'];
 
 /** The whole privacy centre as one file. */
 @Controller('/v1/catalogue')
@@ -53,19 +52,19 @@ export class CatalogueController {
     @Asked() requested: Requested,
     @Answering() answer: Answer,
   ): Promise<AppliedCatalogue & { visible: boolean }> {
-    const applied = await this.commands.execute(
-      new ApplyCatalogue(catalogueFrom(body), requested),
-    );
+    const applied = await this.commands.execute(new ApplyCatalogue(catalogueFrom(body), requested));
     answer.position(applied.position);
     return { ...applied, visible: await this.becomesVisible(applied.position) };
   }
 
+  /** What was applied stands, whether or not the read models come along in time. */
   private async becomesVisible(position: Position): Promise<boolean> {
-    const until = performance.now() + PATIENCE;
-    while (!(await this.readModels.visible(position))) {
-      if (performance.now() > until) return false;
-      await sleep(PAUSE);
+    try {
+      await this.readModels.waitFor(position, MADE_OF_CATALOGUE);
+      return true;
+    } catch (error) {
+      if (error instanceof Refused && error.kind === 'unavailable') return false;
+      throw error;
     }
-    return true;
   }
 }

@@ -38,7 +38,13 @@ export const retiredExample = {
 
 export const purposesExample = { data: [purposeExample], page: {} };
 
-const { position: _, definitionRevision: _d, revision: _r, definedAt: _a, ...defined } = purposeExample;
+const {
+  position: _,
+  definitionRevision: _d,
+  revision: _r,
+  definedAt: _a,
+  ...defined
+} = purposeExample;
 const { purposeId: _p, ...definition } = defined;
 
 export const historyExample = {

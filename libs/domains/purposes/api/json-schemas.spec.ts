@@ -20,7 +20,12 @@ const DEFS = '#/$defs/';
 type Schema = Record<string, unknown>;
 type Defs = Record<string, Schema & { properties: Record<string, Schema> }>;
 
-function schemaFile(shape: Shape, name: string, title: string, refine: (defs: Defs) => void): Schema {
+function schemaFile(
+  shape: Shape,
+  name: string,
+  title: string,
+  refine: (defs: Defs) => void,
+): Schema {
   const $defs = structuredClone(schemasOf([shape], DEFS)) as Defs;
   refine($defs);
   return {
@@ -55,7 +60,10 @@ function refineCatalogue(defs: Defs): void {
       where('minimumEvidence', { const: 'notice' }, mayRestOnConsent),
     ],
   });
-  Object.assign(NoticeBody as Schema, where('kind', { const: 'consent' }, { required: ['purpose'] }));
+  Object.assign(
+    NoticeBody as Schema,
+    where('kind', { const: 'consent' }, { required: ['purpose'] }),
+  );
 }
 
 const FILES = [

@@ -42,7 +42,10 @@ export function spelled(knownAt: KnownAt | undefined): string | undefined {
   return 'position' in knownAt ? `position:${knownAt.position}` : knownAt.instant;
 }
 
-export function found<Thing>(thing: Thing | undefined, what: 'purpose' | 'topic' | 'notice'): Thing {
+export function found<Thing>(
+  thing: Thing | undefined,
+  what: 'purpose' | 'topic' | 'notice',
+): Thing {
   if (thing !== undefined) return thing;
   throw new Refused('not-found', `unknown-${what}`, `There is no such ${what}.`);
 }

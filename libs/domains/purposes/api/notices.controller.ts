@@ -13,12 +13,7 @@ import { idOf } from '#core/platform/http/path-id.js';
 import { IfMatch } from '#core/platform/http/preconditions.js';
 import { PublishNotice } from '../commands/publish-notice.js';
 import { AskPrivacyCentre, type Notice } from '../queries/privacy-centre.message.js';
-import {
-  noticeView,
-  type NoticeView,
-  wordsView,
-  type WordsView,
-} from '../views/catalogue.view.js';
+import { noticeView, type NoticeView, wordsView, type WordsView } from '../views/catalogue.view.js';
 import {
   noticeBody,
   noticeExample,

@@ -39,9 +39,7 @@ export function textsByLanguage({
       if (text.length > LONGEST)
         return [{ pointer, code: 'too-long', detail: `must have at most ${LONGEST} characters` }];
       if (/\p{Cc}/u.test(text))
-        return [
-          { pointer, code: 'invalid-character', detail: 'must have no control characters' },
-        ];
+        return [{ pointer, code: 'invalid-character', detail: 'must have no control characters' }];
       return [];
     });
   };

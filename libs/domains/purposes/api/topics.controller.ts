@@ -44,10 +44,7 @@ export class TopicsController {
     summary: 'All topics, by key',
     answers: { 200: { description: 'A page.', body: topicsSchema, example: topicsExample } },
   })
-  async list(
-    @Query() query: TopicsQuery,
-    @Answering() answer: Answer,
-  ): Promise<PageOf<TopicView>> {
+  async list(@Query() query: TopicsQuery, @Answering() answer: Answer): Promise<PageOf<TopicView>> {
     const centre = await this.queries.execute(new AskPrivacyCentre(query.knownAt));
     const { purpose } = query;
     const topics = Object.values(centre.topics).filter(

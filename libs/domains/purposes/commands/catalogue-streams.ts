@@ -20,7 +20,11 @@ export function topicIdOf(digest: Digest, key: string): TopicId {
 }
 
 /** All versions and languages of a purpose's notice of a kind, or of the organisation's, are one notice. */
-export function noticeIdOf(digest: Digest, purpose: string | undefined, kind: NoticeKind): NoticeId {
+export function noticeIdOf(
+  digest: Digest,
+  purpose: string | undefined,
+  kind: NoticeKind,
+): NoticeId {
   return idFrom('ntc', digest.digest('notice', purpose ?? '-', kind), 8);
 }
 

@@ -56,7 +56,13 @@ const topic: TopicDefinition = {
   texts: {},
 };
 
-const notice = { noticeId, purpose: 'newsletter', kind: 'consent', version: 1, language: 'en' } as const;
+const notice = {
+  noticeId,
+  purpose: 'newsletter',
+  kind: 'consent',
+  version: 1,
+  language: 'en',
+} as const;
 const words = { ...notice, text: 'I agree.', hash: 'a' };
 
 const defined: Fact<PurposeEvent> = { type: 'PurposeDefined', data: { purposeId, ...newsletter } };
@@ -86,7 +92,9 @@ describe('defining a purpose', () => {
   });
   it('is nothing for the same in another order of keys', () => {
     const { key, ...rest } = newsletter;
-    given(privacyCentre, defined).when(definePurpose(purposeId, { ...rest, key })).then();
+    given(privacyCentre, defined)
+      .when(definePurpose(purposeId, { ...rest, key }))
+      .then();
   });
   it('is refused where it stands otherwise', () => {
     given(privacyCentre, defined)
@@ -137,7 +145,9 @@ describe('retiring a purpose', () => {
   });
   it('may lie ahead', () => {
     const ahead = at('2027-01-01');
-    given(privacyCentre, defined).when(retirePurpose('newsletter', ahead, NOW)).then(retired(ahead));
+    given(privacyCentre, defined)
+      .when(retirePurpose('newsletter', ahead, NOW))
+      .then(retired(ahead));
   });
   it('again is nothing', () => {
     const history = [defined, retired(at('2026-02-01'))];
@@ -173,7 +183,11 @@ describe('publishing a notice', () => {
     const publishedAt = at('2024-05-01');
     given(privacyCentre)
       .when(publishNotice({ ...words, publishedAt }, NOW))
-      .then({ ...published, occurredAt: publishedAt, data: { ...words, publishedAt } } as Fact<PurposeEvent>);
+      .then({
+        ...published,
+        occurredAt: publishedAt,
+        data: { ...words, publishedAt },
+      } as Fact<PurposeEvent>);
   });
   it('is nothing for the same words', () => {
     given(privacyCentre, published)
@@ -259,8 +273,12 @@ describe('settings', () => {
       type: 'SettingsChanged',
       data: { controllers: [nordwind] },
     };
-    given(privacyCentre).when(changeSettings({ controllers: [nordwind] })).then(changed);
-    given(privacyCentre, changed).when(changeSettings({ controllers: [nordwind] })).then();
+    given(privacyCentre)
+      .when(changeSettings({ controllers: [nordwind] }))
+      .then(changed);
+    given(privacyCentre, changed)
+      .when(changeSettings({ controllers: [nordwind] }))
+      .then();
     given(privacyCentre, changed)
       .when(changeSettings({ controllers: [renamed] }))
       .then({ type: 'SettingsChanged', data: { controllers: [renamed] } });
@@ -269,29 +287,39 @@ describe('settings', () => {
     given(privacyCentre)
       .when(changeSettings({ sources: ['trade-fair', 'api'] }))
       .then({ type: 'SettingsChanged', data: { sources: [...INITIAL_SOURCES, 'trade-fair'] } });
-    given(privacyCentre).when(changeSettings({ sources: ['api'] })).then();
+    given(privacyCentre)
+      .when(changeSettings({ sources: ['api'] }))
+      .then();
   });
   it('replace defaults as a whole', () => {
     const changed: Fact<PurposeEvent> = {
       type: 'SettingsChanged',
       data: { defaultBases: [basis] },
     };
-    given(privacyCentre).when(changeSettings({ defaultBases: [basis] })).then(changed);
+    given(privacyCentre)
+      .when(changeSettings({ defaultBases: [basis] }))
+      .then(changed);
     given(privacyCentre, changed)
       .when(changeSettings({ defaultBases: [] }))
       .then({ type: 'SettingsChanged', data: { defaultBases: [] } });
-    given(privacyCentre).when(changeSettings({ defaultBases: [] })).then();
+    given(privacyCentre)
+      .when(changeSettings({ defaultBases: [] }))
+      .then();
   });
   it('have an end', () => {
     const many = Array.from({ length: 400 }, (_, n) => ({ key: `c${n}`, name: 'x'.repeat(200) }));
-    given(privacyCentre).when(changeSettings({ controllers: many })).thenRefused('settings-too-large');
+    given(privacyCentre)
+      .when(changeSettings({ controllers: many }))
+      .thenRefused('settings-too-large');
   });
 });
 
 describe('what is wrong', () => {
   it('is refused as it was found', () => {
     const violation = { pointer: '/key', code: 'reserved-key', detail: '' };
-    given(privacyCentre).when(acceptable([violation])).thenRefused('reserved-key');
+    given(privacyCentre)
+      .when(acceptable([violation]))
+      .thenRefused('reserved-key');
     given(privacyCentre).when(acceptable([])).then();
   });
 });

@@ -4,7 +4,13 @@ import type { Notice, PrivacyCentre } from './privacy-centre.js';
 /** What naming a notice version proves about the words that a person saw. */
 export type NoticeShownResult =
   | { readonly found: false }
-  | { readonly found: true; readonly complete: boolean; readonly notice: Pick<Notice, 'noticeId' | 'version' | 'language'> & { readonly hash?: string } };
+  | {
+      readonly found: true;
+      readonly complete: boolean;
+      readonly notice: Pick<Notice, 'noticeId' | 'version' | 'language'> & {
+        readonly hash?: string;
+      };
+    };
 
 /**
  * The consent notice of a purpose by version and language, as shown at `at`. Not found where the version
@@ -19,11 +25,14 @@ export function noticeShown(
   at: Instant,
 ): NoticeShownResult {
   const versions = centre.notices.filter(
-    (notice) => notice.kind === 'consent' && notice.purpose === purpose && notice.version === version,
+    (notice) =>
+      notice.kind === 'consent' && notice.purpose === purpose && notice.version === version,
   );
   const [any] = versions;
   if (!any) return { found: false };
-  const ranges = language.split('-').map((_, index, parts) => parts.slice(0, parts.length - index).join('-'));
+  const ranges = language
+    .split('-')
+    .map((_, index, parts) => parts.slice(0, parts.length - index).join('-'));
   const shown = ranges
     .map((range) => versions.find((n) => n.language.toLowerCase() === range.toLowerCase()))
     .find((notice) => notice !== undefined);

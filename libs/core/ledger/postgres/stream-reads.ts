@@ -1,0 +1,75 @@
+import type { StreamName } from '#core/kernel/ids.js';
+import type { StoredEvent } from '../port.js';
+
+interface Read {
+  readonly stream: StreamName;
+  readonly fromRevision: number;
+  resolve(events: StoredEvent[]): void;
+  reject(error: unknown): void;
+}
+
+/** What a query gives back: an event, and by its place which of the reads asked for it. */
+export interface ReadRow extends StoredEvent {
+  readonly read: number;
+}
+
+/** $1 streams, $2 the revision each is read from. Events of one read are in order. */
+export const readStreams = `
+select r.number::int - 1 as read, e.stream, e.revision, e.position, e.bytes
+  from unnest($1::text[], $2::int[]) with ordinality r(stream, from_revision, number)
+  join lateral (
+    select stream, revision, position, bytes from ledger.events
+      where stream = r.stream and revision >= r.from_revision
+  ) e on true
+  order by r.number, e.revision
+`;
+
+/** So many reads travel in one query, and so many queries at once: one long stream must not stop all others. */
+const MOST_READS = 100;
+const LANES = 2;
+
+/**
+ * Reads of streams that come while others are under way are collected and travel together: a busy process
+ * asks the database some hundred times a second, not once for every request it serves.
+ */
+export class StreamReads {
+  private readonly waiting: Read[] = [];
+  private lanes = 0;
+
+  constructor(
+    private readonly query: (
+      streams: readonly StreamName[],
+      fromRevisions: readonly number[],
+    ) => Promise<readonly ReadRow[]>,
+  ) {}
+
+  read(stream: StreamName, fromRevision: number): Promise<readonly StoredEvent[]> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ stream, fromRevision, resolve, reject });
+      if (this.lanes < LANES) void this.work();
+    });
+  }
+
+  private async work(): Promise<void> {
+    this.lanes++;
+    // What is asked for in the same turn of the event loop travels together.
+    await Promise.resolve();
+    while (this.waiting.length > 0) await this.answer(this.waiting.splice(0, MOST_READS));
+    this.lanes--;
+  }
+
+  private async answer(reads: readonly Read[]): Promise<void> {
+    try {
+      const rows = await this.query(
+        reads.map(({ stream }) => stream),
+        reads.map(({ fromRevision }) => fromRevision),
+      );
+      const found: StoredEvent[][] = reads.map(() => []);
+      for (const { read, stream, revision, position, bytes } of rows)
+        found[read]?.push({ stream, revision, position, bytes });
+      for (const [index, read] of reads.entries()) read.resolve(found[index] ?? []);
+    } catch (error) {
+      for (const read of reads) read.reject(error);
+    }
+  }
+}
