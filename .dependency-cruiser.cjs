@@ -9,8 +9,8 @@ const SPEC = '\\.spec\\.ts$';
 
 const KERNEL = '^libs/core/kernel/';
 const VAULT = '^libs/core/vault/';
-/** The interface and the token it is injected by. */
-const VAULT_PORT = '^libs/core/vault/(port|tokens)\\.ts$';
+/** The interfaces, the tokens they are injected by, and ids derived through them. */
+const VAULT_PORT = '^libs/core/vault/(port|tokens|derivation)\\.ts$';
 const LEDGER = '^libs/core/ledger/';
 /** Without the folders of its adapters. */
 const LEDGER_PORT = '^libs/core/ledger/[^/]+\\.ts$';
@@ -21,6 +21,10 @@ const RUNTIME = '^libs/core/runtime/';
 
 const EVENT_TYPES = '^libs/domains/[^/]+/domain/[^/]+\\.events\\.ts$';
 const BUS_MESSAGES = '^libs/domains/[^/]+/(commands|queries)/[^/]+\\.message\\.ts$';
+/** What calls take, and a line of a stream repeats: the contract's vocabulary. */
+const SHAPES = '^libs/domains/[^/]+/api/[^/]+\\.shapes\\.ts$';
+/** What a command gives back. */
+const RESULTS = '^libs/core/ledger/(ledger|receipt)\\.ts$';
 const SLICE_MODULE = '^libs/domains/([^/]+/[^/]+\\.module|slices(\\.module)?)\\.ts$';
 const PERSON_SLICES = '(subjects|consents|preferences|erasure)';
 
@@ -139,7 +143,7 @@ module.exports = {
       'It wires the ports of core into one process, so it sees all of core; what the process is about it learns from ' +
         'the modules it is given.',
       RUNTIME,
-      ['^libs/core/', NEST, npm('rxjs')],
+      ['^libs/core/', NEST, KYSELY, POSTGRES_DRIVER, npm('rxjs')],
       { outside: '^$' },
     ),
     {
@@ -177,7 +181,10 @@ module.exports = {
         path: '^libs/domains/([^/]+)/commands/',
         pathNot: [SPEC, `^libs/domains/${PERSON_SLICES}/`],
       },
-      to: { path: '^libs/domains/[^/]+/domain/', pathNot: '^libs/domains/$1/domain/' },
+      to: {
+        path: '^libs/domains/[^/]+/domain/',
+        pathNot: ['^libs/domains/$1/domain/', EVENT_TYPES],
+      },
     },
     {
       name: 'commands-of-the-person',
@@ -187,7 +194,7 @@ module.exports = {
       from: { path: `^libs/domains/${PERSON_SLICES}/commands/`, pathNot: SPEC },
       to: {
         path: '^libs/domains/[^/]+/domain/',
-        pathNot: `^libs/domains/${PERSON_SLICES}/domain/`,
+        pathNot: [`^libs/domains/${PERSON_SLICES}/domain/`, EVENT_TYPES],
       },
     },
     {
@@ -203,21 +210,46 @@ module.exports = {
     },
     row(
       'projections',
-      'A read model is made of events alone, of whatever slice, and is the only code that touches its table.',
+      'A read model is made of events alone, of whatever slice, and is the only code that touches its table. What ' +
+        'the events amount to is decided in its own domain: a row equals the fold because it is the fold.',
       '^libs/domains/([^/]+)/projections/',
-      [KERNEL, KYSELY, '^libs/domains/$1/projections/', EVENT_TYPES],
+      [
+        KERNEL,
+        KYSELY,
+        '^libs/core/projector/projection\\.ts$',
+        '^libs/domains/$1/(projections|domain)/',
+        EVENT_TYPES,
+      ],
     ),
     row(
       'queries',
       'A question is answered from the read models of its slice or from the log, never from the table of another slice.',
       '^libs/domains/([^/]+)/queries/',
-      [KERNEL, LEDGER_PORT, NEST_CQRS, '^libs/domains/$1/(queries|projections|domain)/'],
+      [
+        KERNEL,
+        LEDGER_PORT,
+        PLATFORM,
+        NEST_CQRS,
+        '^libs/domains/$1/(queries|projections|domain)/',
+        BUS_MESSAGES,
+        EVENT_TYPES,
+        // What the row below decides.
+        VAULT_PORT,
+      ],
     ),
+    {
+      name: 'queries-and-keys',
+      comment:
+        'People are found through the keyed index that lies beside their keys; no other question asks it.',
+      severity: 'error',
+      from: { path: '^libs/domains/[^/]+/queries/', pathNot: [SPEC, '^libs/domains/subjects/'] },
+      to: { path: VAULT },
+    },
     row(
       'reactions',
       'What follows from an event is a command of its own slice, driven from the log.',
       '^libs/domains/([^/]+)/reactions/',
-      [KERNEL, PROJECTOR, '^libs/domains/$1/(reactions|commands)/', EVENT_TYPES],
+      [KERNEL, PROJECTOR, NEST_CQRS, '^libs/domains/$1/(reactions|commands|queries)/', EVENT_TYPES],
     ),
     row(
       'edges',
@@ -229,10 +261,24 @@ module.exports = {
         NEST,
         VALIDATION,
         npm('rxjs'),
+        RESULTS,
         '^libs/domains/$1/(api|views|commands|queries)/',
         BUS_MESSAGES,
+        SHAPES,
+        EVENT_TYPES,
       ],
     ),
+    {
+      name: 'messages-only',
+      comment:
+        'A slice speaks to another through messages that are declared as such, never to their handlers.',
+      severity: 'error',
+      from: { path: '^libs/domains/([^/]+)/', pathNot: [SPEC, SLICE_MODULE] },
+      to: {
+        path: '^libs/domains/[^/]+/(commands|queries)/',
+        pathNot: ['^libs/domains/$1/', BUS_MESSAGES],
+      },
+    },
     {
       name: 'event-types-only',
       comment:
@@ -276,9 +322,10 @@ module.exports = {
     },
     row(
       'apps',
-      'An app is a list of modules: what it does is in the libraries, where it can be tested without the app.',
+      'An app puts modules together and talks to whoever started it: what it does is in the libraries, where it can be ' +
+        'tested without the app.',
       '^apps/([^/]+)/',
-      ['^apps/$1/', KERNEL, PLATFORM, RUNTIME, '\\.module\\.ts$', SLICE_MODULE, NEST, npm('rxjs')],
+      ['^apps/$1/', '^libs/core/', BUS_MESSAGES, SLICE_MODULE, NEST, npm('rxjs')],
       { outside: '^$' },
     ),
     {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { request as httpRequest } from 'node:http';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
@@ -16,7 +16,9 @@ export class Problem extends Error {
       readonly errors?: readonly { readonly pointer?: string; readonly detail?: string }[];
     },
   ) {
-    const where = (body.errors ?? []).map(({ pointer = '', detail = '' }) => `\n  ${pointer} ${detail}`);
+    const where = (body.errors ?? []).map(
+      ({ pointer = '', detail = '' }) => `\n  ${pointer} ${detail}`,
+    );
     super(`${body.code ?? status}: ${body.detail ?? 'refused'}${where.join('')}`);
   }
 }
@@ -54,7 +56,11 @@ export class Api {
     const read = text === '' ? undefined : (JSON.parse(text) as T);
     if (!response.ok) throw new Problem(response.status, (read ?? {}) as Problem['body']);
     const { headers, status } = response;
-    return { status, body: read as T, consistencyToken: headers.get('consistency-token') ?? undefined };
+    return {
+      status,
+      body: read as T,
+      consistencyToken: headers.get('consistency-token') ?? undefined,
+    };
   }
 
   /** Sends a stream, or JSON, and gives the answer's lines as they come. */
@@ -69,7 +75,7 @@ export class Api {
         'content-type': streaming ? 'application/x-ndjson' : 'application/json',
       },
     });
-    const answered = new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
       request.once('response', resolve);
       request.once('error', reject);
     });
@@ -83,7 +89,10 @@ export class Api {
     if (response.statusCode !== 200) {
       let text = '';
       for await (const chunk of response.setEncoding('utf8')) text += chunk as string;
-      throw new Problem(response.statusCode ?? 0, text === '' ? {} : (JSON.parse(text) as Problem['body']));
+      throw new Problem(
+        response.statusCode ?? 0,
+        text === '' ? {} : (JSON.parse(text) as Problem['body']),
+      );
     }
     for await (const line of createInterface({ input: response, crlfDelay: Infinity }))
       yield JSON.parse(line) as T;

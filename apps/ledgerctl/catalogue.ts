@@ -6,7 +6,12 @@ export async function applyCatalogue(api: Api, file: object, out: Output): Promi
   // Back when visible: a question that follows is answered by these rules.
   if (consistencyToken)
     await api
-      .call('POST', '/v1/subjects/search', { externalRef: { system: 'none', id: 'none' } }, { consistencyToken })
+      .call(
+        'POST',
+        '/v1/subjects/search',
+        { externalRef: { system: 'none', id: 'none' } },
+        { consistencyToken },
+      )
       .catch(() => undefined);
   out.result(body, JSON.stringify(body, null, 2));
 }

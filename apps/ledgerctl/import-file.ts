@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import { Transform, type TransformCallback } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { idFrom } from '#core/kernel/ids.js';
-import { Api, Problem } from './api.js';
+import type { Api } from './api.js';
+import { Problem } from './api.js';
 import { EXIT, type Output } from './output.js';
 
 interface Verdict {
@@ -46,7 +47,7 @@ export async function importFile(
   let lastLine = 0;
   let last: Verdict | undefined;
   let sent = 0;
-  for (let failures = 0; ; ) {
+  for (let failures = 0; ;) {
     const source = linesFrom(file, lastLine, (bytes) => (sent = bytes));
     try {
       const path = `/v1/interactions/bulk?importId=${importId}&firstLine=${lastLine + 1}`;
@@ -55,7 +56,8 @@ export async function importFile(
         failures = 0;
         if (verdict.status === 'recorded') last = verdict;
         count(counts, verdict, output);
-        if (receipts && !receipts.write(`${JSON.stringify(verdict)}\n`)) await once(receipts, 'drain');
+        if (receipts && !receipts.write(`${JSON.stringify(verdict)}\n`))
+          await once(receipts, 'drain');
         output.progress(progressOf(counts, startedAt, sent / size));
       }
       break;
@@ -75,21 +77,36 @@ export async function importFile(
   output.progress(progressOf(counts, startedAt, 1), true);
   const seconds = (performance.now() - startedAt) / 1_000;
   output.result(
-    { ...counts, lines: lastLine, seconds, linesPerSecond: Math.round(lastLine / seconds), importId },
+    {
+      ...counts,
+      lines: lastLine,
+      seconds,
+      linesPerSecond: Math.round(lastLine / seconds),
+      importId,
+    },
     `${counts.recorded} recorded, ${counts.rejected} rejected, ${counts.skipped} skipped`,
   );
   return counts.rejected > 0 ? EXIT.findings : EXIT.ok;
 }
 
-function count(counts: Counts, { line, status, code = '', pointer = '', detail = '' }: Verdict, output: Output): void {
+function count(
+  counts: Counts,
+  { line, status, code = '', pointer = '', detail = '' }: Verdict,
+  output: Output,
+): void {
   counts[status]++;
   if (status !== 'rejected') return;
   counts.byCode[code] = (counts.byCode[code] ?? 0) + 1;
   if (counts.rejected <= SHOWN) output.note(`line ${line}: ${code} ${pointer} ${detail}`);
-  if (counts.rejected === SHOWN + 1) output.note('more are rejected; --receipts FILE lists them all');
+  if (counts.rejected === SHOWN + 1)
+    output.note('more are rejected; --receipts FILE lists them all');
 }
 
-function progressOf({ recorded, rejected, skipped }: Counts, startedAt: number, share: number): string {
+function progressOf(
+  { recorded, rejected, skipped }: Counts,
+  startedAt: number,
+  share: number,
+): string {
   const lines = recorded + rejected + skipped;
   const rate = Math.round(lines / ((performance.now() - startedAt) / 1_000));
   return `${lines} lines (${Math.min(100, Math.floor(share * 100))} %), ${rate}/s, ${rejected} rejected`;

@@ -6,10 +6,27 @@ import { Api } from './api.js';
 import { connect } from './connection.js';
 import { importFile } from './import-file.js';
 import { EXIT, Output } from './output.js';
-import { askAudience, askCounts, askDecision, eraseSubject, issueKey, listKeys, revokeKey, showTimeline } from './people.js';
+import {
+  askAudience,
+  askCounts,
+  askDecision,
+  eraseSubject,
+  issueKey,
+  listKeys,
+  revokeKey,
+  showTimeline,
+} from './people.js';
 import { applyCatalogue, listCatalogue } from './catalogue.js';
 import { seedDemo } from './seed.js';
-import { doctor, migrateStore, rebuild, rotateVault, serve, vaultStatus, verifyLog } from './store.js';
+import {
+  doctor,
+  migrateStore,
+  rebuild,
+  rotateVault,
+  serve,
+  vaultStatus,
+  verifyLog,
+} from './store.js';
 
 /** `ledgerctl`: for operators and auditors. */
 
@@ -52,12 +69,17 @@ const asOf = new Option('--as-of <time>', 'what was true then (RFC 3339 with zon
 const knownAt = new Option('--known-at <when>', 'what the ledger knew: a time, or position:N');
 const json = async (file: string) => JSON.parse(await readFile(file, 'utf8')) as object;
 
-program.command('serve').description('serve the API and follow the log, until stopped').action(() => serve());
+program
+  .command('serve')
+  .description('serve the API and follow the log, until stopped')
+  .action(() => serve());
 
 const catalogue = program.command('catalogue').description('the privacy centre');
 catalogue
   .command('apply <file>')
-  .description('purposes, controllers, notices and topics from one JSON file; again changes nothing')
+  .description(
+    'purposes, controllers, notices and topics from one JSON file; again changes nothing',
+  )
   .action((file: string) => online(async (api, out) => applyCatalogue(api, await json(file), out)));
 for (const [kind, plural] of [
   ['purpose', 'purposes'],
@@ -82,7 +104,9 @@ for (const [kind, plural] of [
 
 program
   .command('import <file>')
-  .description('registrations and interactions from a file, one JSON document a line; again changes nothing')
+  .description(
+    'registrations and interactions from a file, one JSON document a line; again changes nothing',
+  )
   .option('--receipts <file>', 'write the verdict of every line there')
   .action((file: string, { receipts }: { receipts?: string }) =>
     online((api, out) => importFile(api, file, out, receipts)),
@@ -133,7 +157,10 @@ program
 program
   .command('erase <subject>')
   .description('forget a person; waits for the certificate')
-  .requiredOption('--ground <ground>', 'Art. 17(1): no-longer-needed, consent-withdrawn, objected, unlawful, legal-obligation, child')
+  .requiredOption(
+    '--ground <ground>',
+    'Art. 17(1): no-longer-needed, consent-withdrawn, objected, unlawful, legal-obligation, child',
+  )
   .option('--note <text>')
   .action((subject: string, options: { ground: string; note?: string }) =>
     online((api, out) => eraseSubject(api, subject, options, out)),
@@ -186,7 +213,8 @@ try {
   await program.parseAsync();
   process.exitCode = exitCode;
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  if (error instanceof CommanderError)
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   else {
     process.stderr.write(`${error instanceof Error ? error.message : 'failed'}\n`);
     process.exitCode = EXIT.failed;

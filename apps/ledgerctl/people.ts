@@ -15,7 +15,11 @@ function named(subject: string): object {
 
 async function subjectIdOf(api: Api, subject: string): Promise<string> {
   if (isId('sub', subject)) return subject;
-  const { body } = await api.call<{ subjects: { subjectId: string }[] }>('POST', '/v1/subjects/search', named(subject));
+  const { body } = await api.call<{ subjects: { subjectId: string }[] }>(
+    'POST',
+    '/v1/subjects/search',
+    named(subject),
+  );
   const [found] = body.subjects;
   if (!found) throw new Error('there is no such person');
   return found.subjectId;
@@ -23,7 +27,8 @@ async function subjectIdOf(api: Api, subject: string): Promise<string> {
 
 function query(options: Options): string {
   const params = new URLSearchParams();
-  for (const [name, value] of Object.entries(options)) if (value !== undefined) params.set(name, String(value));
+  for (const [name, value] of Object.entries(options))
+    if (value !== undefined) params.set(name, String(value));
   const text = params.toString();
   return text === '' ? '' : `?${text}`;
 }
@@ -37,7 +42,12 @@ interface TimelineItem {
   readonly source: string;
 }
 
-export async function showTimeline(api: Api, subject: string, options: Options, out: Output): Promise<void> {
+export async function showTimeline(
+  api: Api,
+  subject: string,
+  options: Options,
+  out: Output,
+): Promise<void> {
   const id = await subjectIdOf(api, subject);
   let cursor: string | undefined;
   do {
@@ -46,7 +56,10 @@ export async function showTimeline(api: Api, subject: string, options: Options, 
       `/v1/subjects/${id}/timeline${query({ ...options, limit: '200', cursor })}`,
     );
     for (const item of body.items)
-      out.item(item, `${item.occurredAt}  ${item.text}  (${item.source}, recorded ${item.recordedAt} at ${item.position})`);
+      out.item(
+        item,
+        `${item.occurredAt}  ${item.text}  (${item.source}, recorded ${item.recordedAt} at ${item.position})`,
+      );
     cursor = body.page.next;
   } while (cursor !== undefined);
 }
@@ -66,9 +79,16 @@ export async function askDecision(
   options: Options,
   out: Output,
 ): Promise<number> {
-  const { body } = await api.call<Decision>('POST', '/v1/decisions', { ...named(subject), purpose, ...options });
+  const { body } = await api.call<Decision>('POST', '/v1/decisions', {
+    ...named(subject),
+    purpose,
+    ...options,
+  });
   const since = body.since ? ` since ${body.since}` : '';
-  out.result(body, body.allowed ? `yes: ${body.basis}${since}` : `no: ${body.reasons.join(', ')}${since}`);
+  out.result(
+    body,
+    body.allowed ? `yes: ${body.basis}${since}` : `no: ${body.reasons.join(', ')}${since}`,
+  );
   return body.allowed ? EXIT.ok : EXIT.findings;
 }
 
@@ -79,7 +99,11 @@ interface Summary {
   readonly excluded?: Readonly<Record<string, number>>;
 }
 
-async function summaryOf(api: Api, question: object, person?: (id: string) => void): Promise<Summary> {
+async function summaryOf(
+  api: Api,
+  question: object,
+  person?: (id: string) => void,
+): Promise<Summary> {
   let summary: Summary | undefined;
   for await (const line of api.lines<{ subjectId: string } | { summary: Summary }>(
     'POST',
@@ -92,11 +116,19 @@ async function summaryOf(api: Api, question: object, person?: (id: string) => vo
   return summary;
 }
 
-export async function askAudience(api: Api, purpose: string, options: Options, out: Output): Promise<void> {
+export async function askAudience(
+  api: Api,
+  purpose: string,
+  options: Options,
+  out: Output,
+): Promise<void> {
   const { ids, ...question } = options;
   const person = ids ? (subjectId: string) => out.item({ subjectId }, subjectId) : undefined;
   const summary = await summaryOf(api, { purpose, ...question, summary: 'full' }, person);
-  out.result({ summary }, `${purpose} as of ${summary.asOf}, known at position ${summary.position}\n${countsIn(summary)}`);
+  out.result(
+    { summary },
+    `${purpose} as of ${summary.asOf}, known at position ${summary.position}\n${countsIn(summary)}`,
+  );
 }
 
 /** Everybody, by purpose and answer. */
@@ -133,7 +165,10 @@ export async function eraseSubject(
     await sleep(250);
     ({ body } = await api.call<Operation>('GET', `/v1/operations/${body.operationId}`));
   }
-  out.result(body, `erasure ${body.operationId}: ${body.status}\n${JSON.stringify(body.result ?? {}, null, 2)}`);
+  out.result(
+    body,
+    `erasure ${body.operationId}: ${body.status}\n${JSON.stringify(body.result ?? {}, null, 2)}`,
+  );
   return body.status === 'succeeded' ? EXIT.ok : EXIT.findings;
 }
 
@@ -148,7 +183,11 @@ interface ApiKey {
 export async function listKeys(api: Api, out: Output): Promise<void> {
   const { body } = await api.call<{ data: ApiKey[] }>('GET', '/v1/api-keys?limit=200');
   for (const key of body.data) {
-    const state = key.revokedAt ? `revoked ${key.revokedAt}` : key.expiresAt ? `until ${key.expiresAt}` : 'valid';
+    const state = key.revokedAt
+      ? `revoked ${key.revokedAt}`
+      : key.expiresAt
+        ? `until ${key.expiresAt}`
+        : 'valid';
     out.item(key, `${key.keyId}  ${key.role ?? '-'}  ${state}  ${key.scopes.join(' ')}`);
   }
 }

@@ -5,7 +5,8 @@ import { applyCatalogue } from './catalogue.js';
 import { importFile } from './import-file.js';
 import type { Output } from './output.js';
 
-const example = (name: string) => fileURLToPath(new URL(`../../../examples/${name}`, import.meta.url));
+const example = (name: string) =>
+  fileURLToPath(new URL(`../../../examples/${name}`, import.meta.url));
 
 /** A small catalogue and some hundred people. */
 export async function seedDemo(api: Api, out: Output): Promise<number> {

@@ -8,7 +8,7 @@ import type { StreamName } from '#core/kernel/ids.js';
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
 import { CannotDecode } from '#core/ledger/codec.js';
 import { LedgerCorrupt } from '#core/ledger/port.js';
-import { Config } from '#core/platform/config.js';
+import type { Config } from '#core/platform/config.js';
 import { openLog } from '#core/platform/logging.js';
 import { Projector } from '#core/projector/projector.js';
 import { openRuntime, type Runtime } from '#core/runtime/runtime.js';
@@ -64,7 +64,11 @@ export function verifyLog(config: Config, out: Output): Promise<number> {
           revisions.set(event.stream, event.revision);
           last = event;
         }
-        verified = { ...verified, events: verified.events + page.events.length, streams: revisions.size };
+        verified = {
+          ...verified,
+          events: verified.events + page.events.length,
+          streams: revisions.size,
+        };
         out.progress(`${verified.events} events hold`);
         if (page.events.length === 0 && comparePositions(page.scannedTo, verified.head) >= 0) break;
         after = page.scannedTo;
@@ -90,9 +94,11 @@ function faultOf(
   revisions: ReadonlyMap<StreamName, number>,
 ): string | undefined {
   if (last && comparePositions(event.position, last.position) <= 0) return 'it is out of order';
-  if (last && event.recordedAt < last.recordedAt) return 'its recordedAt lies before the one before it';
+  if (last && event.recordedAt < last.recordedAt)
+    return 'its recordedAt lies before the one before it';
   const expected = (revisions.get(event.stream) ?? -1) + 1;
-  if (event.revision !== expected) return `${event.stream} has revision ${event.revision} where ${expected} belongs`;
+  if (event.revision !== expected)
+    return `${event.stream} has revision ${event.revision} where ${expected} belongs`;
   return undefined;
 }
 
@@ -110,7 +116,10 @@ export function rebuild(config: Config, name: string | undefined, out: Output): 
         onProgress: ({ done }) => out.progress(`${done} events`),
       });
       const positions = Object.fromEntries(switched);
-      out.result({ rebuilt: positions }, names.map((one) => `${one} rebuilt up to ${positions[one]}`).join('\n'));
+      out.result(
+        { rebuilt: positions },
+        names.map((one) => `${one} rebuilt up to ${positions[one]}`).join('\n'),
+      );
       return EXIT.ok;
     } finally {
       await projector.stop();
@@ -131,7 +140,10 @@ export function vaultStatus(config: Config, out: Output): Promise<void> {
 export function rotateVault(config: Config, out: Output): Promise<void> {
   return onStore(config, async ({ vault }) => {
     const status = await vault.rotate((done, total) => out.progress(`${done} of ${total} keys`));
-    out.result(status, `epoch ${status.epoch} began; copies of destroyed keys from before it open nothing any more`);
+    out.result(
+      status,
+      `epoch ${status.epoch} began; copies of destroyed keys from before it open nothing any more`,
+    );
   });
 }
 
@@ -156,14 +168,26 @@ export async function doctor(config: Config, out: Output): Promise<number> {
   const keyFile = config.vaultKeyFile ?? join(config.dataDirectory, 'keys', 'epoch-keys.json');
   await onStore(config, async ({ ledger, vault, database }) => {
     const head = await ledger.head();
-    found('log', true, head ? `last position ${head.position}, recorded ${head.recordedAt}` : 'empty');
+    found(
+      'log',
+      true,
+      head ? `last position ${head.position}, recorded ${head.recordedAt}` : 'empty',
+    );
     const { epoch, epochStartedAt, living, destroyed } = await vault.status();
     const days = (Date.now() - Date.parse(epochStartedAt)) / 86_400_000;
-    found('key epoch', days <= 30, `epoch ${epoch} is ${Math.floor(days)} days old; \`ledgerctl vault rotate\` begins the next`);
+    found(
+      'key epoch',
+      days <= 30,
+      `epoch ${epoch} is ${Math.floor(days)} days old; \`ledgerctl vault rotate\` begins the next`,
+    );
     found('keys', true, `${living} living, ${destroyed} destroyed`);
     const projector = new Projector({ db: database, log: ledger, projections: projections() });
     for (const { name, status, laggingSeconds, position } of await projector.status())
-      found(`read model ${name}`, status === 'running', `${status} at ${position}, ${Math.round(laggingSeconds)} s behind`);
+      found(
+        `read model ${name}`,
+        status === 'running',
+        `${status} at ${position}, ${Math.round(laggingSeconds)} s behind`,
+      );
     await projector.stop();
   });
   const { mode } = await stat(keyFile);
@@ -179,6 +203,9 @@ export async function doctor(config: Config, out: Output): Promise<number> {
     () => found('data directory', false, `${config.dataDirectory} can not be written`),
   );
   const ok = findings.every((one) => one.ok);
-  out.result({ ok, findings }, findings.map((one) => `${one.ok ? 'ok   ' : 'LOOK '} ${one.check}: ${one.says}`).join('\n'));
+  out.result(
+    { ok, findings },
+    findings.map((one) => `${one.ok ? 'ok   ' : 'LOOK '} ${one.check}: ${one.says}`).join('\n'),
+  );
   return ok ? EXIT.ok : EXIT.findings;
 }

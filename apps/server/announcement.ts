@@ -7,7 +7,10 @@ import type { Server } from './server.js';
  * Tells the command line on this machine where the server of a data directory is: a file below it that only
  * its owner can read, and a message to the process that started us. Returns how to take it back.
  */
-export async function announce(config: Config, { url, key, runtime }: Server): Promise<() => Promise<void>> {
+export async function announce(
+  config: Config,
+  { url, key, runtime }: Server,
+): Promise<() => Promise<void>> {
   const file = join(config.dataDirectory, 'server.json');
   const { databaseUrl } = runtime;
   const embedded = config.databaseUrl === undefined ? { databaseUrl } : {};

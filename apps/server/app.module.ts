@@ -7,6 +7,9 @@ import { SlicesModule } from '#domains/slices.module.js';
 @Module({})
 export class AppModule {
   static over(runtime: Runtime): DynamicModule {
-    return { module: AppModule, imports: [RuntimeModule.with(runtime), SlicesModule.over(runtime)] };
+    return {
+      module: AppModule,
+      imports: [RuntimeModule.with(runtime), SlicesModule.over(runtime)],
+    };
   }
 }

@@ -7,7 +7,9 @@ import type { Config } from '#core/platform/config.js';
  * The key that opens everything, for a ledger that somebody just starts: the one given, or one that is made
  * once and kept in the data directory, readable by its owner only.
  */
-export async function keptKey(config: Config): Promise<{ readonly secret: string; readonly file?: string }> {
+export async function keptKey(
+  config: Config,
+): Promise<{ readonly secret: string; readonly file?: string }> {
   if (config.bootstrapKey !== undefined) return { secret: config.bootstrapKey };
   const file = join(config.dataDirectory, 'keys', 'bootstrap-key');
   await mkdir(join(config.dataDirectory, 'keys'), { recursive: true, mode: 0o700 });

@@ -28,6 +28,8 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : 'the server could not start'}\n`);
+  process.stderr.write(
+    `${error instanceof Error ? error.message : 'the server could not start'}\n`,
+  );
   process.exit(1);
 });

@@ -5,9 +5,10 @@ import type { Config } from '#core/platform/config.js';
 import { type Application, createApplication } from '#core/platform/http/application.js';
 import { openLog } from '#core/platform/logging.js';
 import { Projector } from '#core/projector/projector.js';
+import { Jobs } from '#core/runtime/jobs.js';
 import { openRuntime, type Runtime } from '#core/runtime/runtime.js';
 import { translate } from '#core/runtime/translate.js';
-import { InstallBootstrapKey } from '#domains/access/commands/install-bootstrap-key.js';
+import { InstallBootstrapKey } from '#domains/access/commands/install-bootstrap-key.message.js';
 import { eventCatalogue, guards, SERVING } from '#domains/slices.js';
 import { AppModule } from './app.module.js';
 import { keptKey } from './bootstrap-key.js';
@@ -32,7 +33,10 @@ export interface Server {
 const CATCH_UP = 5_000;
 
 /** Opens the stores, makes the routes, begins to follow the log, and listens. */
-export async function startServer(config: Config, logger: Logger = openLog(config.logLevel)): Promise<Server> {
+export async function startServer(
+  config: Config,
+  logger: Logger = openLog(config.logLevel),
+): Promise<Server> {
   const runtime = await openRuntime(config, { eventCatalogue, guards }, logger);
   let application: Application | undefined;
   const stop = async () => {
@@ -46,6 +50,7 @@ export async function startServer(config: Config, logger: Logger = openLog(confi
     const installed = await nest.get(CommandBus).execute(new InstallBootstrapKey(key.secret));
     const projector = nest.get(Projector);
     if (config.roles.has('projector') || config.roles.has('jobs')) projector.start();
+    if (config.roles.has('jobs')) nest.get(Jobs).start();
     // Who asks right after the start is answered, unless there is a lot to catch up with.
     const head = await runtime.ledger.head();
     if (head) await projector.waitFor(head.position, SERVING, { timeoutMs: CATCH_UP });

@@ -6,8 +6,10 @@ import { PostgresIdempotencyStore } from '#core/platform/idempotency.postgres.js
 import { Metrics } from '#core/platform/metrics.js';
 import { READ_MODELS } from '#core/platform/read-models.js';
 import { Projector } from '#core/projector/projector.js';
+import { Jobs } from '#core/runtime/jobs.js';
 import { ProjectedReadModels } from '#core/runtime/read-models.js';
 import type { Runtime } from '#core/runtime/runtime.js';
+import { upkeep } from '#core/runtime/upkeep.js';
 import { watch } from '#core/runtime/watch.js';
 import { AccessModule } from './access/access.module.js';
 import {
@@ -18,6 +20,7 @@ import {
   STORED_EVENTS,
 } from './audit/audit.module.js';
 import { ConsentsModule } from './consents/consents.module.js';
+import { ExpiryJob } from './consents/reactions/expiry.job.js';
 import { ErasureModule } from './erasure/erasure.module.js';
 import { ErasureReaction } from './erasure/reactions/erasure.reaction.js';
 import { PurposesModule } from './purposes/purposes.module.js';
@@ -29,6 +32,7 @@ import { SubjectsModule } from './subjects/subjects.module.js';
 export class SlicesModule implements OnApplicationShutdown {
   constructor(
     private readonly projector: Projector,
+    private readonly jobs: Jobs,
     ledger: Ledger,
     checks: HealthChecks,
     metrics: Metrics,
@@ -37,7 +41,7 @@ export class SlicesModule implements OnApplicationShutdown {
   }
 
   static over(runtime: Runtime): DynamicModule {
-    const { database, ledger, store, logger } = runtime;
+    const { database, ledger, store, logger, vault, pool } = runtime;
     const ports = [
       { provide: EVENT_CATALOGUE, useValue: eventCatalogue },
       { provide: STORED_EVENTS, useValue: store },
@@ -45,7 +49,8 @@ export class SlicesModule implements OnApplicationShutdown {
         provide: RECORDED_RECEIPTS,
         inject: [PostgresIdempotencyStore],
         useFactory: (answers: PostgresIdempotencyStore): RecordedReceipts => ({
-          find: (receiptId) => answers.receiptOfNothing(receiptId) as ReturnType<RecordedReceipts['find']>,
+          find: (receiptId) =>
+            answers.receiptOfNothing(receiptId) as ReturnType<RecordedReceipts['find']>,
         }),
       },
       {
@@ -59,6 +64,12 @@ export class SlicesModule implements OnApplicationShutdown {
             reactors: [erasure],
             report: (notice) => logger.warn({ notice }, 'projector'),
           }),
+      },
+      {
+        provide: Jobs,
+        inject: [ExpiryJob, PostgresIdempotencyStore],
+        useFactory: (expiry: ExpiryJob, answers: PostgresIdempotencyStore) =>
+          new Jobs([expiry, ...upkeep(vault, answers)], pool, logger),
       },
       {
         provide: READ_MODELS,
@@ -84,6 +95,7 @@ export class SlicesModule implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await this.jobs.stop();
     await this.projector.stop();
   }
 }

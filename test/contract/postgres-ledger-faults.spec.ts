@@ -192,6 +192,25 @@ describe('the ledger in PostgreSQL, when something breaks', () => {
     }
   });
 
+  test('a reader who follows hears of what another process appends without polling', async () => {
+    const deaf = database.open({ pollEvery: 60_000 });
+    const stop = new AbortController();
+    const before = (await store.head())?.position as Position;
+    const found: StoredEvent[] = [];
+    const following = (async () => {
+      for await (const page of deaf.follow(before, { limit: 5, signal: stop.signal })) {
+        found.push(...page.events);
+        if (found.length >= 3) stop.abort();
+      }
+    })();
+    for (let round = 0; round < 3; round++) {
+      await sleep(100);
+      await recordOne();
+    }
+    await following;
+    await deaf.close();
+  });
+
   test('a reader who follows outlasts it', async () => {
     const before = (await store.head())?.position as Position;
     const stop = new AbortController();

@@ -16,7 +16,7 @@ import { recorded } from '#core/kernel/spec.js';
 import { erased } from '#core/kernel/pii.js';
 import type { Channel } from '#domains/purposes/domain/purposes.events.js';
 import type { ContactKind } from '#domains/subjects/domain/subjects.events.js';
-import type { History, PersonEvent, Rules, Topic } from './oracle.js';
+import type { Asked, History, PersonEvent, Rules, Topic } from './oracle.js';
 
 export const MOMENTS = [1, 2, 3, 4, 5, 6].map((day) => `2026-03-0${day}T12:00:00.000Z` as Instant);
 
@@ -95,26 +95,48 @@ const WHAT = [
   'topic',
 ] as const;
 
-export const happening: fc.Arbitrary<Happening> = fc.record({
-  what: fc.constantFrom(...WHAT),
-  at: fc.nat(MOMENTS.length - 1),
-  then: fc.nat(MOMENTS.length),
-  purpose: fc.constantFrom(...PURPOSES, 'news' as const),
-  pick: fc.nat(59),
-});
+const happeningOf = (
+  moments: number,
+  what: readonly Happening['what'][],
+  purposes: readonly PurposeKey[],
+): fc.Arbitrary<Happening> =>
+  fc.record({
+    what: fc.constantFrom(...what),
+    at: fc.nat(moments - 1),
+    then: fc.nat(moments),
+    purpose: fc.constantFrom(...purposes),
+    pick: fc.nat(59),
+  });
 
 export interface Life {
+  /** Index into the moments. */
   readonly registeredAt: number;
   readonly happenings: readonly Happening[];
   /** The moment in which the keys are destroyed, if at all. */
   readonly erasedAt?: number;
 }
 
-export const lifeOf = (size: { minLength?: number; maxLength: number }): fc.Arbitrary<Life> =>
+/** Anything, for two purposes. */
+export const wideLife: fc.Arbitrary<Life> = fc.record({
+  registeredAt: fc.constantFrom(0, 0, 0, 1, 2, 4),
+  happenings: fc.array(happeningOf(MOMENTS.length, WHAT, ['news', 'news', 'study']), {
+    maxLength: 14,
+  }),
+  erasedAt: fc.option(fc.constantFrom(3, 4, 5), { nil: undefined, freq: 8 }),
+});
+
+/** Much about one purpose in hardly any time: whatever can meet in one moment does. */
+export const denseLife = (purpose: PurposeKey): fc.Arbitrary<Life> =>
   fc.record({
-    registeredAt: fc.constantFrom(0, 0, 0, 1, 2, 4),
-    happenings: fc.array(happening, size),
-    erasedAt: fc.option(fc.constantFrom(3, 4, 5), { nil: undefined, freq: 8 }),
+    registeredAt: fc.constant(0),
+    happenings: fc.array(
+      happeningOf(
+        4,
+        WHAT.filter((what) => !/contact|topic|lift/.test(what)),
+        [purpose],
+      ),
+      { maxLength: 10 },
+    ),
   });
 
 type Made = Fact<PersonEvent> & { readonly occurredAt: Instant };
@@ -315,12 +337,11 @@ export function questionsAbout(
   return [{}, ...CHANNELS.flatMap((channel) => [{ channel }, { channel, topic: of }])];
 }
 
-/** How an event reads in a counterexample. */
-export function shown(history: History): string {
-  return history
-    .map(
-      ({ position, occurredAt, type, data }) =>
-        `${position} at ${occurredAt.slice(8, 10)}: ${type} ${JSON.stringify(data)}`,
-    )
-    .join('\n');
+/** A counterexample, to be read. */
+export function shown(history: History, asked: Asked): string {
+  const events = history.map(
+    ({ position, occurredAt, type, data }) =>
+      `${position} at ${occurredAt.slice(8, 10)}: ${type} ${JSON.stringify(data)}`,
+  );
+  return [...events, JSON.stringify(asked)].join('\n');
 }

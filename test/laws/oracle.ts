@@ -200,6 +200,10 @@ class View {
     );
   }
 
+  private order(id: string): number {
+    return this.history.findIndex((event) => event.id === id);
+  }
+
   private ofPurpose<T extends PurposeEventType>(asOf: Instant, ...types: readonly T[]): Of<T>[] {
     return this.upTo(asOf, ...types).filter(
       ({ data }: { data: object }) => (data as { purpose: string }).purpose === this.rules.key,
@@ -419,13 +423,14 @@ class View {
     const refuses = noes.some((at) => lastGrant === undefined || at >= lastGrant);
     const [grant] = counting
       .filter(({ at }) => at === lastGrant)
-      .reverse()
-      .sort((a, b) => compare(a.expiresAt, b.expiresAt));
+      .sort(
+        (a, b) => compare(a.expiresAt, b.expiresAt) || this.order(b.event) - this.order(a.event),
+      );
     if (grant && !words.some(({ at }) => at >= grant.at)) {
       const end = this.endOf(grant, asOf);
       if (asOf < end)
         return { valid: { since: grant.at, event: grant.event }, codes: [], refuses: false };
-      words.push({ at: end, code: 'consent-expired' });
+      words.push({ at: later(end, grant.at), code: 'consent-expired' });
     }
 
     // What counts names the code, and the latest of it; then a grant that does not count yet, for want of a

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Position } from '#core/kernel/position.js';
 import { checkpointOf, readCheckpoints } from '#core/projector/checkpoint.js';
+import { Writer } from './support/load.js';
 import { someEvents } from './support/table-log.js';
 import { doubled, foldTally, tally, tallyRows } from './support/tally.js';
 import { connect, everything, headOf, until, type World, world } from './support/world.js';
@@ -103,6 +105,43 @@ describe('a projection', () => {
     expect(behind.rows[0]).toMatchObject({ usable: true, position: '5' });
     expect(behind.rows[0]?.behind_seconds).toBeLessThan(2.5);
     expect(await projector.status()).toMatchObject([{ status: 'running', laggingSeconds: 0 }]);
+  });
+
+  test('knows under load how far behind it is: little, or as long as it lags', async () => {
+    let slow = 0;
+    const projector = w.projector({ projections: [tally({ after: () => sleep(slow) })] });
+    projector.start();
+    const writer = new Writer(w, 50);
+    await sleep(2_500);
+    const behind = async () => (await projector.checkpoints()).get('tally')?.behindSeconds;
+    for (let n = 0; n < 20; n++) {
+      expect(await behind()).toBeLessThan(2);
+      await sleep(100);
+    }
+    slow = 3_000;
+    await sleep(3_500);
+    expect(await behind()).toBeGreaterThan(2);
+    slow = 0;
+    await writer.stop();
+    await until('it catches up', async () => ((await behind()) ?? Infinity) < 2);
+  });
+
+  test('is taken over, and known to be up to date again, after the clock of the database was set back', async () => {
+    await w.log.append(someEvents(5));
+    const first = w.projector({ projections: [tally()] });
+    first.start();
+    await first.waitFor('5' as Position, ['tally'], { timeoutMs: 5_000 });
+    await first.stop();
+    const day = sql`clock_timestamp() + interval '1 day'`;
+    await sql`update projector.checkpoints set owner = 'killed', updated_at = ${day},
+      lease_until = ${day}, caught_up_at = ${day}`.execute(w.owner);
+    const second = w.projector({ projections: [tally()] });
+    const checkpoint = async () => (await second.checkpoints()).get('tally');
+    expect((await checkpoint())?.behindSeconds).toBeUndefined();
+    second.start();
+    await until('it is up to date', async () => {
+      return ((await checkpoint())?.behindSeconds ?? Infinity) < 1;
+    });
   });
 
   test('is not usable where it is of another version, nor there where it never was', async () => {

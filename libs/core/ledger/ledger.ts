@@ -23,10 +23,10 @@ import {
   WrongExpectedRevision,
 } from './port.js';
 
-/** One model and what is decided on it. */
+/** One model and what is decided on it. Steps on the same model share one fold. */
 export interface Step {
-  readonly model: string;
-  decide(history: readonly Recorded[]): readonly Fact[];
+  readonly model: Model<unknown>;
+  decide(state: unknown): readonly Fact[];
 }
 
 export function step<State, E extends Event>(
@@ -34,8 +34,8 @@ export function step<State, E extends Event>(
   decision: Decision<State, E>,
 ): Step {
   return {
-    model: model.name,
-    decide: (history) => decision(fold(model, history)),
+    model: model as unknown as Model<unknown>,
+    decide: (state) => decision(state as State),
   };
 }
 
@@ -215,13 +215,18 @@ export class Ledger {
     steps: readonly Step[],
   ): readonly Fact[] {
     const guards = this.guards.filter(({ category }) => category === categoryOf(stream));
-    const models = steps.map(({ model }) => model);
+    const models = steps.map(({ model }) => model.name);
+    const states = new Map<Model<unknown>, unknown>();
+    const stateOf = (model: Model<unknown>) => {
+      if (!states.has(model)) states.set(model, fold(model, history));
+      return states.get(model);
+    };
     const guard = (facts: readonly Fact[]) => {
       for (const one of guards) one.check(history, facts, models);
     };
     let facts: readonly Fact[];
     try {
-      facts = steps.flatMap(({ decide }) => decide(history));
+      facts = steps.flatMap(({ model, decide }) => decide(stateOf(model)));
     } catch (error) {
       // That the stream takes nothing any more says more than what stands in the way of this move.
       if (error instanceof Refused) guard([]);

@@ -254,3 +254,10 @@ export const VARIABLES = [
   'LEDGER_URL',
   'LEDGER_API_KEY',
 ] as const satisfies readonly (keyof Variables)[];
+
+/** The environment of a process that we start: ours, but for these. */
+export function environmentWith(
+  changes: Readonly<Record<string, string>>,
+): Record<string, string | undefined> {
+  return { ...process.env, ...changes };
+}

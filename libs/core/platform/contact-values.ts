@@ -16,7 +16,9 @@ export function normalisedContact(
   const text = value.trim().normalize('NFC');
   switch (kind) {
     case 'email':
-      return email(text) ?? malformed(pointer, 'email', 'must be one address: local part, @, domain');
+      return (
+        email(text) ?? malformed(pointer, 'email', 'must be one address: local part, @, domain')
+      );
     case 'phone':
       return (
         phone(text, region) ??
@@ -42,7 +44,13 @@ function email(text: string): string | undefined {
   const at = text.lastIndexOf('@');
   const [local, domain] = [text.slice(0, at), text.slice(at + 1)];
   const atom = /^[^\s@"(),:;<>[\\\]\p{Cc}]+$/u;
-  if (at < 1 || !atom.test(local) || local.startsWith('.') || local.endsWith('.') || local.includes('..'))
+  if (
+    at < 1 ||
+    !atom.test(local) ||
+    local.startsWith('.') ||
+    local.endsWith('.') ||
+    local.includes('..')
+  )
     return undefined;
   const ascii = domainToASCII(domain);
   const label = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';

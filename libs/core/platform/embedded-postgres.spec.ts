@@ -25,7 +25,7 @@ const children: ChildProcess[] = [];
 
 afterEach(async () => {
   const orphansPossible = children.length > 0;
-  for (const child of children.splice(0)) if (child.exitCode === null) child.kill('SIGKILL');
+  await Promise.all(children.splice(0).map(kill9));
   await Promise.all(servers.splice(0).map((server) => server.kill()));
   for (const folder of orphansPossible ? folders : []) {
     const data = path.join(dataBelow(folder), 'postgres', 'data');
@@ -228,6 +228,7 @@ function serverProcess(
 }
 
 async function kill9(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const gone = once(child, 'exit');
   child.kill('SIGKILL');
   await gone;
@@ -394,7 +395,7 @@ describe('killed and started again', () => {
     for (const delay of [60, 150, 250, 400, 600, 800, 1_000]) {
       const server = serverProcess(directory);
       await sleep(delay);
-      if (server.child.exitCode === null) await kill9(server.child);
+      await kill9(server.child);
     }
     const survivor = await start(directory);
     await remember(survivor.url, 'alive');

@@ -38,6 +38,8 @@ export interface Following {
   wanted(): Position | undefined;
   /** MUST move the lease to the mark. */
   onEvents(events: readonly Recorded[], mark: Mark): Promise<void>;
+  /** Called when it is proven that the checkpoint is of this log. */
+  onProven(): void;
   /** Called after every committed step. */
   onMoved(): void;
   /** Work of its own, between pages, when `performance.now()` has reached `dueAt`. */
@@ -53,6 +55,7 @@ export interface Following {
  */
 export async function followUnderLease(work: Following): Promise<void> {
   await proveCheckpoint(work.log, work.lease);
+  work.onProven();
   const ending = new AbortController();
   const signal = AbortSignal.any([work.signal, ending.signal]);
   const { categories, limit, lease } = work;

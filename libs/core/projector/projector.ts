@@ -210,6 +210,7 @@ export class Projector {
     for (const projection of chosen) {
       const position = await rebuild(this.surroundings, projection, { ...options, limit });
       switched.set(projection.name, position);
+      this.waiting.forget(projection.name);
       this.runners.get(projection.name)?.nudge.fire();
     }
     return switched;

@@ -102,9 +102,10 @@ export class ReactorRunner {
     const { db, log } = surroundings;
     this.evenIfStopped = false;
     this.leading = true;
+    const tell = () => watcher.passed(reactor.name, 0, lease);
     const onMoved = () => {
       retries.succeeded();
-      watcher.passed(reactor.name, 0, lease);
+      tell();
     };
     await whileRenewing(db, lease, async (lost) => {
       const turn = new ReactorTurn(surroundings, reactor, options, lease, signal, lost);
@@ -120,6 +121,7 @@ export class ReactorRunner {
         nudge,
         wanted: () => watcher.wanted(reactor.name),
         onEvents: (events, mark) => turn.onEvents(events, mark),
+        onProven: tell,
         onMoved,
         between: { dueAt: () => turn.dueAt, run: () => turn.retryParked() },
       });

@@ -110,11 +110,11 @@ export class ProjectionRunner {
     this.leading = true;
     const { db, log } = surroundings;
     const target: Target = { db, log, projection, schema: LIVE_SCHEMA, inBackground: false };
+    const tell = () => watcher.passed(name, version, lease);
     const onMoved = () => {
       retries.succeeded();
-      watcher.passed(name, version, lease);
+      tell();
     };
-    watcher.passed(name, version, lease);
     await followUnderLease({
       db,
       log,
@@ -125,6 +125,7 @@ export class ProjectionRunner {
       nudge,
       wanted: () => watcher.wanted(name),
       onEvents: (events, mark) => applyBatch(target, lease, events, mark),
+      onProven: tell,
       onMoved,
     });
   }

@@ -96,8 +96,13 @@ export class Waiting implements Watcher {
   }
 
   stopped(name: string): void {
-    for (const waiter of this.waiters)
-      if (waiter.names.has(name) && !this.havePassed(waiter.position, [name])) waiter.settle(false);
+    this.giveUpOn(name);
+    this.forget(name);
+  }
+
+  /** What was known may be of tables that are no more: the database is asked again. */
+  forget(name: string): void {
+    this.known.delete(name);
   }
 
   /** Lets nobody wait any longer. */
@@ -105,6 +110,11 @@ export class Waiting implements Watcher {
     clearTimeout(this.poll?.timer);
     this.poll = undefined;
     for (const waiter of this.waiters) waiter.settle(false);
+  }
+
+  private giveUpOn(name: string): void {
+    for (const waiter of this.waiters)
+      if (waiter.names.has(name) && !this.havePassed(waiter.position, [name])) waiter.settle(false);
   }
 
   private havePassed(position: Position, names: readonly string[]): boolean {
@@ -146,6 +156,6 @@ export class Waiting implements Watcher {
   private learn(checkpoint: Checkpoint): void {
     const { name, kind, version, status } = checkpoint;
     if (version > 0 || kind === 'reactor') this.passed(name, version, checkpoint);
-    if (status === 'stopped') this.stopped(name);
+    if (status === 'stopped') this.giveUpOn(name);
   }
 }

@@ -23,9 +23,14 @@ export class ProjectedReadModels implements ReadModels {
 
   async waitFor(position: Position, names: readonly string[]): Promise<void> {
     if (await this.projector.waitFor(position, names, { timeoutMs: PATIENCE })) return;
-    throw new Refused('unavailable', 'projection-lagging', 'the read model has not come that far yet', {
-      evidence: { retryAfter: 1 },
-    });
+    throw new Refused(
+      'unavailable',
+      'projection-lagging',
+      'the read model has not come that far yet',
+      {
+        evidence: { retryAfter: 1 },
+      },
+    );
   }
 
   async mustBeFresh(names: readonly string[]): Promise<void> {
@@ -38,9 +43,14 @@ export class ProjectedReadModels implements ReadModels {
     }
     for (const { name, status, laggingSeconds } of await this.seen)
       if (names.includes(name) && (status === 'stopped' || laggingSeconds > STALE_AFTER))
-        throw new Refused('unavailable', 'read-model-stale', 'the read model is behind; it does not guess', {
-          evidence: { retryAfter: 5, readModel: name },
-        });
+        throw new Refused(
+          'unavailable',
+          'read-model-stale',
+          'the read model is behind; it does not guess',
+          {
+            evidence: { retryAfter: 5, readModel: name },
+          },
+        );
   }
 
   visible(position: Position): Promise<boolean> {

@@ -53,7 +53,11 @@ export class NotAvailable extends Error {
  * one of them fails.
  * @throws NotAvailable, MigrationFailed, EmbeddedPostgresError, and what the vault says of its key file
  */
-export async function openRuntime(config: Config, parts: DomainParts, logger: Logger): Promise<Runtime> {
+export async function openRuntime(
+  config: Config,
+  parts: DomainParts,
+  logger: Logger,
+): Promise<Runtime> {
   if (config.eventStore !== 'postgres')
     throw new NotAvailable('EVENT_STORE: only postgres is available in this version');
   const opened: (() => Promise<unknown>)[] = [];
@@ -93,7 +97,19 @@ export async function openRuntime(config: Config, parts: DomainParts, logger: Lo
     const ledger = new Ledger(store, new Codec(parts.eventCatalogue, vault.vault), parts.guards);
     await ensureCreated(ledger, systemClock);
     const { eventCatalogue } = parts;
-    return { ...vault, config, logger, eventCatalogue, store, ledger, database, pool, migrated, databaseUrl: url, close };
+    return {
+      ...vault,
+      config,
+      logger,
+      eventCatalogue,
+      store,
+      ledger,
+      database,
+      pool,
+      migrated,
+      databaseUrl: url,
+      close,
+    };
   } catch (error) {
     await close().catch(() => undefined);
     throw error;
@@ -116,14 +132,21 @@ async function embedded(
   });
   void postgres.exited.then(({ code, signal }) => {
     if (stopping) return;
-    logger.fatal({ code, signal }, 'the embedded PostgreSQL ended by itself; start again to recover');
+    logger.fatal(
+      { code, signal },
+      'the embedded PostgreSQL ended by itself; start again to recover',
+    );
     process.exit(1);
   });
   return postgres;
 }
 
 /** As the owner of the databases; every later session gives these rights up. */
-async function bringUpToDate(url: string, vaultUrl: string, logger: Logger): Promise<MigrationReport> {
+async function bringUpToDate(
+  url: string,
+  vaultUrl: string,
+  logger: Logger,
+): Promise<MigrationReport> {
   const asOwner = async (connectionString: string, lists: Parameters<typeof migrate>[1]) => {
     const pool = openPool({
       connectionString,
@@ -139,7 +162,11 @@ async function bringUpToDate(url: string, vaultUrl: string, logger: Logger): Pro
       await db.destroy();
     }
   };
-  const ledger = { ledger: ledgerMigrations, projector: projectorMigrations, platform: platformMigrations };
+  const ledger = {
+    ledger: ledgerMigrations,
+    projector: projectorMigrations,
+    platform: platformMigrations,
+  };
   const vault = { vault: vaultMigrations };
   return url === vaultUrl
     ? asOwner(url, { ...ledger, ...vault })

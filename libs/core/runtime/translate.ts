@@ -5,9 +5,15 @@ import { isDatabaseUnavailable } from '#core/platform/database.js';
 /** What the stores throw, as a refusal that its caller can act on; undefined for what is nobody's to expect. */
 export function translate(error: unknown): Refused | undefined {
   if (error instanceof OutcomeUnknown)
-    return unavailable('outcome-unknown', 'it may have been recorded; repeat it with the same Idempotency-Key');
+    return unavailable(
+      'outcome-unknown',
+      'it may have been recorded; repeat it with the same Idempotency-Key',
+    );
   if (error instanceof LedgerUnavailable)
-    return unavailable('ledger-unavailable', 'the ledger can not be reached now; nothing was recorded');
+    return unavailable(
+      'ledger-unavailable',
+      'the ledger can not be reached now; nothing was recorded',
+    );
   if (isDatabaseUnavailable(error))
     return unavailable('database-unavailable', 'the database can not be reached now');
   return undefined;

@@ -30,7 +30,7 @@ import { derivationUnder } from '#core/vault/derivation.js';
 import { MemoryVault } from '#core/vault/memory-vault.js';
 import { DERIVATION } from '#core/vault/tokens.js';
 import { AccessModule } from './access.module.js';
-import { InstallBootstrapKey } from './commands/install-bootstrap-key.js';
+import { InstallBootstrapKey } from './commands/install-bootstrap-key.message.js';
 import { RecordLook } from './commands/record-look.message.js';
 import { type AccessEvent, accessEvents, SCOPES } from './domain/access.events.js';
 import { ApiKeyAuthenticator } from './queries/authenticate.js';

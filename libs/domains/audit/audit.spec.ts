@@ -166,7 +166,9 @@ async function record(
     ...more,
   };
   const decide = () => facts as readonly Fact[];
-  const outcome = await ledger.transact(stream, occasion, [{ model: 'spec', decide }]);
+  const outcome = await ledger.transact(stream, occasion, [
+    { model: { name: 'spec', initial: undefined, evolve: {} }, decide },
+  ]);
   return { ...outcome, receiptId };
 }
 

@@ -95,10 +95,10 @@ export class TableLog implements LogReader {
   }
 
   async head(): Promise<LogHead | undefined> {
-    const { rows } = await sql<{ position: Position }>`
-      select position::text as position from test_log.head`.execute(this.db);
-    const event = await this.at(rows[0]?.position as Position);
-    return event && { position: event.position, id: event.id, recordedAt: event.recordedAt };
+    const { rows } = await sql<LogHead>`
+      select position::text as position, id, recorded_at as "recordedAt" from test_log.events
+       order by events.position desc limit 1`.execute(this.db);
+    return rows[0];
   }
 
   async at(position: Position): Promise<Recorded | undefined> {

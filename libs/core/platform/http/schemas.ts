@@ -4,7 +4,16 @@ const text = { type: 'string' } as const;
 
 export const receiptSchema = {
   type: 'object',
-  required: ['receiptId', 'subjectId', 'revision', 'position', 'recordedAt', 'events', 'visible', 'sealed'],
+  required: [
+    'receiptId',
+    'subjectId',
+    'revision',
+    'position',
+    'recordedAt',
+    'events',
+    'visible',
+    'sealed',
+  ],
   properties: {
     receiptId: text,
     subjectId: text,

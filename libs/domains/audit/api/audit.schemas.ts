@@ -46,18 +46,14 @@ const item = object(
   ['receivedAt', 'declaredBy', 'provenance'],
 );
 
-export const timelineSchema = object(
-  {
-    subjectId: text,
-    items: { type: 'array', items: item },
-    page: object({ next: { type: 'string', description: 'The cursor of the next page.' } }, [
-      'next',
-    ]),
-    asOf: instant,
-    knownAt: { type: 'string', description: 'A time or `position:N`, to ask the same again.' },
-    position,
-  },
-);
+export const timelineSchema = object({
+  subjectId: text,
+  items: { type: 'array', items: item },
+  page: object({ next: { type: 'string', description: 'The cursor of the next page.' } }, ['next']),
+  asOf: instant,
+  knownAt: { type: 'string', description: 'A time or `position:N`, to ask the same again.' },
+  position,
+});
 
 export const receiptSchema = object(
   {

@@ -3,7 +3,12 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply } from 'fastify';
 import type { SubjectId } from '#core/kernel/ids.js';
 import type { Position } from '#core/kernel/position.js';
-import { CurrentPrincipal, type Principal, requireScope, Requires } from '#core/platform/http/auth.guard.js';
+import {
+  CurrentPrincipal,
+  type Principal,
+  requireScope,
+  Requires,
+} from '#core/platform/http/auth.guard.js';
 import { Operation } from '#core/platform/http/operation.js';
 import { ConsistentAt } from '#core/platform/http/preconditions.js';
 import { sendNdjson } from '#core/platform/http/streaming.js';
@@ -34,7 +39,11 @@ export class AudiencesController {
     tag: 'decisions',
     example: audienceExample,
     answers: {
-      200: { description: 'People, then the summary.', ndjson: audienceLineSchema, example: audienceSummaryExample },
+      200: {
+        description: 'People, then the summary.',
+        ndjson: audienceLineSchema,
+        example: audienceSummaryExample,
+      },
     },
     problems: {
       422: ['unknown-purpose', 'unknown-topic', 'topic-of-other-purpose', 'channel-required'],
@@ -53,17 +62,30 @@ export class AudiencesController {
     const audience = await this.queries.execute(new AskAudience(body, behindErasure, consistentAt));
     const { purpose, topic, channel, include } = body;
     const { asOf, position: knownAt } = audience;
-    const look = { viewed: 'audience' as const, purpose, topic, channel, asOf, knownAt, included: include };
+    const look = {
+      viewed: 'audience' as const,
+      purpose,
+      topic,
+      channel,
+      asOf,
+      knownAt,
+      included: include,
+    };
     const actor = { kind: principal.kind, id: principal.id };
     await this.commands.execute(new RecordLook(look, { actor, correlationId }));
     await sendNdjson(reply, () => this.lines(audience, body));
   }
 
-  private async *lines(audience: Audience, { include, summary }: AudienceBody): AsyncGenerator<readonly object[]> {
+  private async *lines(
+    audience: Audience,
+    { include, summary }: AudienceBody,
+  ): AsyncGenerator<readonly object[]> {
     let allowed = 0;
     for await (const page of audience.pages()) {
       allowed += page.length;
-      yield include.length > 0 ? await this.withInclusions(page, include) : page.map((subjectId) => ({ subjectId }));
+      yield include.length > 0
+        ? await this.withInclusions(page, include)
+        : page.map((subjectId) => ({ subjectId }));
     }
     const { asOf, knownAt, position } = audience;
     const excluded = summary === 'full' ? await audience.excluded() : undefined;

@@ -9,7 +9,12 @@ import { RequestRefused } from '#core/platform/http/request-refused.js';
 import { sendNdjson } from '#core/platform/http/streaming.js';
 import { TraceId } from '#core/platform/http/trace.js';
 import { readBody } from '#core/platform/http/validated-body.js';
-import { type BulkLine, type LineGiven, RecordLines, type Rejected } from '../commands/record-lines.js';
+import {
+  type BulkLine,
+  type LineGiven,
+  RecordLines,
+  type Rejected,
+} from '../commands/record-lines.js';
 import { BulkLineBody, BulkQuery, InteractionLine, type RegistrationLine } from './bulk.shapes.js';
 import { bulkLineExample, verdictExample } from './consents.examples.js';
 import { verdictSchema } from './consents.schemas.js';
@@ -33,7 +38,11 @@ export class BulkController {
     takesNdjson: BulkLineBody,
     example: bulkLineExample,
     answers: {
-      200: { description: 'A verdict a line, in order.', ndjson: verdictSchema, example: verdictExample },
+      200: {
+        description: 'A verdict a line, in order.',
+        ndjson: verdictSchema,
+        example: verdictExample,
+      },
     },
   })
   async bulk(
@@ -49,7 +58,6 @@ export class BulkController {
       this.commands.execute(new RecordLines(given(request.raw, firstLine), context)),
     );
   }
-
 }
 
 async function* given(
@@ -77,11 +85,16 @@ function lineOf(body: RegistrationLine | InteractionLine, line: number): BulkLin
   const { idempotencyKey } = body;
   if (body instanceof InteractionLine) {
     const { subjectId, externalRef, interaction } = body;
-    const person = subjectId ? { subjectId } : { externalRef: externalRef as { system: string; id: string } };
+    const person = subjectId
+      ? { subjectId }
+      : { externalRef: externalRef as { system: string; id: string } };
     return { line, idempotencyKey, person, interaction };
   }
   const { type: _, idempotencyKey: _key, externalRef, ...registration } = body;
-  const externalRefs = [...(externalRef ? [externalRef] : []), ...(registration.externalRefs ?? [])];
+  const externalRefs = [
+    ...(externalRef ? [externalRef] : []),
+    ...(registration.externalRefs ?? []),
+  ];
   return { line, idempotencyKey, registration: { ...registration, externalRefs } };
 }
 

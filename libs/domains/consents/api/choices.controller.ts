@@ -38,7 +38,13 @@ export class ChoicesController {
     problems: {
       404: ['unknown-subject'],
       410: ['subject-erased'],
-      422: ['unknown-purpose', 'unknown-topic', 'unknown-notice-version', 'contradictory-choices', 'in-the-future'],
+      422: [
+        'unknown-purpose',
+        'unknown-topic',
+        'unknown-notice-version',
+        'contradictory-choices',
+        'in-the-future',
+      ],
     },
   })
   async record(

@@ -14,7 +14,12 @@ import {
 } from '#core/platform/http/validators.js';
 import { type Channel, CHANNELS } from '#domains/purposes/domain/purposes.events.js';
 import { CONTACT_KINDS, type ContactKind } from '#domains/subjects/domain/subjects.events.js';
-import { BASIS_STATUSES, type BasisStatus, LEGAL_BASES, type LegalBasis } from '../commands/basis.message.js';
+import {
+  BASIS_STATUSES,
+  type BasisStatus,
+  LEGAL_BASES,
+  type LegalBasis,
+} from '../commands/basis.message.js';
 
 /** What the calls on choices, bases and decisions take. */
 

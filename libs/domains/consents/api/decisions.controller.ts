@@ -32,7 +32,13 @@ export class DecisionsController {
       'way. A purpose, topic or channel that does not exist is refused.',
     tag: 'decisions',
     example: questionExample,
-    answers: { 200: { description: 'The answer, or one for each question in order.', body: answersSchema, example: answerExample } },
+    answers: {
+      200: {
+        description: 'The answer, or one for each question in order.',
+        body: answersSchema,
+        example: answerExample,
+      },
+    },
     problems: {
       422: ['unknown-purpose', 'unknown-topic', 'topic-of-other-purpose', 'channel-required'],
       503: ['read-model-stale', 'projection-lagging'],
@@ -47,7 +53,9 @@ export class DecisionsController {
     const questions = (listed ? body.questions : [body]) as DecisionQuestion[];
     const pointerTo = (n: number) => (listed ? `/questions/${n}` : '');
     const behindErasure = principal.scopes.has('evidence:read');
-    const answers = await this.queries.execute(new Decide(questions, behindErasure, consistentAt, pointerTo));
+    const answers = await this.queries.execute(
+      new Decide(questions, behindErasure, consistentAt, pointerTo),
+    );
     return listed ? { answers } : (answers[0] as DecisionAnswer);
   }
 
@@ -82,7 +90,8 @@ export class DecisionsController {
     behindErasure: boolean,
     consistentAt: Position | undefined,
   ): AsyncGenerator<readonly Verdict[]> {
-    for await (const lines of readNdjson(source)) yield await this.answerLines(lines, behindErasure, consistentAt);
+    for await (const lines of readNdjson(source))
+      yield await this.answerLines(lines, behindErasure, consistentAt);
   }
 
   private async answerLines(
@@ -103,7 +112,12 @@ export class DecisionsController {
       answers = await Promise.all(
         read.flatMap((one) =>
           'question' in one
-            ? [ask([one.question]).then(([first]) => first as DecisionAnswer, refusedLine(one.line))]
+            ? [
+                ask([one.question]).then(
+                  ([first]) => first as DecisionAnswer,
+                  refusedLine(one.line),
+                ),
+              ]
             : [],
         ),
       );
@@ -114,7 +128,8 @@ export class DecisionsController {
 }
 
 type ReadLine =
-  { readonly line: number; readonly question: DecisionQuestion } | { readonly line: number; readonly error: object };
+  | { readonly line: number; readonly question: DecisionQuestion }
+  | { readonly line: number; readonly error: object };
 
 function questionOf(read: Line): ReadLine {
   try {

@@ -99,7 +99,13 @@ export class RecordChoicesHandler implements ICommandHandler<RecordChoices> {
     choices.forEach((choice, index) => {
       const testimony = index === 0 ? { collectionPoint, evidence, comment } : { collectionPoint };
       try {
-        const said = { centre, at: occasion.occurredAt, pointer: `/choices/${index}`, testimony, language };
+        const said = {
+          centre,
+          at: occasion.occurredAt,
+          pointer: `/choices/${index}`,
+          testimony,
+          language,
+        };
         steps.push(this.stepFor(choice, said));
       } catch (error) {
         if (!(error instanceof Refused) || !error.more.violations) throw error;
@@ -117,7 +123,11 @@ export class RecordChoicesHandler implements ICommandHandler<RecordChoices> {
     if ('topic' in choice) {
       const { topic, channel, decision } = choice;
       if (!centre.topics[topic])
-        throw invalid({ pointer: `${pointer}/topic`, code: 'unknown-topic', detail: 'there is no such topic' });
+        throw invalid({
+          pointer: `${pointer}/topic`,
+          code: 'unknown-topic',
+          detail: 'there is no such topic',
+        });
       return step(switches, switchTopic({ topic, channel, on: decision === 'on', at, testimony }));
     }
     if ('objection' in choice) {
@@ -133,7 +143,10 @@ export class RecordChoicesHandler implements ICommandHandler<RecordChoices> {
     const common = { purpose: purpose.key, purposeRevision: purpose.revision, at, testimony };
     switch (choice.decision) {
       case 'give':
-        return step(personFacts, giveConsent({ ...common, ...this.grantOf(choice, purpose, said) }));
+        return step(
+          personFacts,
+          giveConsent({ ...common, ...this.grantOf(choice, purpose, said) }),
+        );
       case 'confirm': {
         const confirmation = this.confirmationOf(choice, said);
         if (!confirmation)
@@ -155,7 +168,10 @@ export class RecordChoicesHandler implements ICommandHandler<RecordChoices> {
         notConfirmed(choice, pointer);
         openAt(purpose, at, pointer);
         const expiresAt = expiryOf(purpose.expiresAfter, at);
-        return step(personFacts, renewConsent({ ...common, ...this.noticeOf(choice, said), expiresAt }));
+        return step(
+          personFacts,
+          renewConsent({ ...common, ...this.noticeOf(choice, said), expiresAt }),
+        );
       }
     }
   }
@@ -182,10 +198,18 @@ export class RecordChoicesHandler implements ICommandHandler<RecordChoices> {
       });
     const { notice, noticeEvidence } = this.noticeOf(choice, said);
     const countsFrom = purpose.doubleOptIn && confirmation ? confirmation.at : at;
-    return { notice, noticeEvidence, confirmation, expiresAt: expiryOf(purpose.expiresAfter, countsFrom) };
+    return {
+      notice,
+      noticeEvidence,
+      confirmation,
+      expiresAt: expiryOf(purpose.expiresAfter, countsFrom),
+    };
   }
 
-  private confirmationOf({ confirmation }: PurposeChoice, { pointer }: Said): Confirmation | undefined {
+  private confirmationOf(
+    { confirmation }: PurposeChoice,
+    { pointer }: Said,
+  ): Confirmation | undefined {
     notInTheFuture(confirmation?.at, `${pointer}/confirmation/at`, this.clock);
     return confirmation;
   }
@@ -268,5 +292,9 @@ export function purposeOf(centre: PrivacyCentre, key: string, pointer: string): 
 
 function openAt({ retiredAt }: Purpose, at: Instant, pointer: string): void {
   if (retiredAt !== undefined && retiredAt <= at)
-    throw invalid({ pointer: `${pointer}/purpose`, code: 'purpose-retired', detail: 'the purpose is retired' });
+    throw invalid({
+      pointer: `${pointer}/purpose`,
+      code: 'purpose-retired',
+      detail: 'the purpose is retired',
+    });
 }

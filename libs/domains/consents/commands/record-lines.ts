@@ -11,7 +11,10 @@ import {
   RegisterSubject,
   type RegistrationInput,
 } from '#domains/subjects/commands/register-subject.message.js';
-import { FindSubjects, type SubjectReference } from '#domains/subjects/queries/find-subjects.message.js';
+import {
+  FindSubjects,
+  type SubjectReference,
+} from '#domains/subjects/queries/find-subjects.message.js';
 import { type Interaction, RecordChoices } from './record-choices.js';
 
 /** One line of a bulk recording: a registration, or an interaction with a person who is named. */
@@ -57,7 +60,9 @@ export type LineGiven<Verdict> = BulkLine | { readonly verdict: Verdict };
  * their appends are made in the order of the lines; lines of one person wait for each other. A line that is
  * rejected stops nothing. The verdicts come in the order of the lines, as soon as they stand.
  */
-export class RecordLines<Verdict = never> extends Command<AsyncIterable<readonly (LineVerdict | Verdict)[]>> {
+export class RecordLines<Verdict = never> extends Command<
+  AsyncIterable<readonly (LineVerdict | Verdict)[]>
+> {
   constructor(
     readonly lines: AsyncIterable<readonly LineGiven<Verdict>[]>,
     readonly context: BulkContext,
@@ -89,7 +94,13 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
     const ofPerson = new Map<string, Promise<unknown>>();
     const underWay: Waiting[] = [];
     const begin = (given: LineGiven<LineVerdict>) =>
-      underWay.push(new Waiting('verdict' in given ? Promise.resolve(given.verdict) : this.begin(given, context, turns.next(), ofPerson)));
+      underWay.push(
+        new Waiting(
+          'verdict' in given
+            ? Promise.resolve(given.verdict)
+            : this.begin(given, context, turns.next(), ofPerson),
+        ),
+      );
 
     const chunks = source[Symbol.asyncIterator]();
     const read = (): Promise<Chunk> => {
@@ -157,7 +168,9 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
         return recorded(subjectId, position);
       }
       const subjectId = await this.subjectOf(line.person);
-      const outcome = await this.commands.execute(new RecordChoices(subjectId, line.interaction, requested));
+      const outcome = await this.commands.execute(
+        new RecordChoices(subjectId, line.interaction, requested),
+      );
       return recorded(subjectId, outcome.position);
     } catch (error) {
       return rejected(line, error);
@@ -193,7 +206,9 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
     return idFrom('rcp', this.digest.digest(use, ...parts), 8);
   }
 
-  private async subjectOf(person: { readonly subjectId: SubjectId } | SubjectReference): Promise<SubjectId> {
+  private async subjectOf(
+    person: { readonly subjectId: SubjectId } | SubjectReference,
+  ): Promise<SubjectId> {
     if ('subjectId' in person) return person.subjectId;
     const [[subjectId, another] = []] = await this.queries.execute(new FindSubjects([person]));
     if (subjectId && !another) return subjectId;

@@ -63,7 +63,10 @@ export class SetBasisHandler implements ICommandHandler<SetBasis> {
       [step(subject, mustBeRegistered()), step(personFacts, decide)],
       requested,
     );
-    if (outcome.events.some(({ type }) => type === 'BasisSwapRefused') || outcome.events.length === 0) {
+    if (
+      outcome.events.some(({ type }) => type === 'BasisSwapRefused') ||
+      outcome.events.length === 0
+    ) {
       const facts = fold(personFacts, await this.ledger.read(stream));
       if (swapRefused(facts, { purpose: key, basis: input.basis, at }))
         throw new Refused(

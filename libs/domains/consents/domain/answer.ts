@@ -11,11 +11,16 @@ import type { PersonSpan } from './person.js';
 import { type Code, inOrder } from './standing.js';
 
 /** A purpose's rules as far as an answer depends on them. */
-export type AnsweringRules = Pick<PurposeDefinition, 'key' | 'marketing' | 'channels' | 'doubleOptIn'> & {
+export type AnsweringRules = Pick<
+  PurposeDefinition,
+  'key' | 'marketing' | 'channels' | 'doubleOptIn'
+> & {
   readonly retiredAt?: Instant;
 };
 
-export type AnsweringTopic = Pick<TopicDefinition, 'key' | 'unset'> & { readonly retiredAt?: Instant };
+export type AnsweringTopic = Pick<TopicDefinition, 'key' | 'unset'> & {
+  readonly retiredAt?: Instant;
+};
 
 export interface Question {
   readonly rules: AnsweringRules;
@@ -77,7 +82,11 @@ export function answer(
     if (kind) {
       const known = person.reachable[kind];
       if (known === undefined) reasons.add('no-contact-point');
-      else if (rules.doubleOptIn && standing?.basis === 'consent' && !proved(known, person, standing))
+      else if (
+        rules.doubleOptIn &&
+        standing?.basis === 'consent' &&
+        !proved(known, person, standing)
+      )
         reasons.add('confirmation-pending');
     }
     if (topic && !isOn(topic, channel, person, asOf)) reasons.add('topic-off');
@@ -108,7 +117,8 @@ function no(codes: readonly Code[]): Answer {
 function whereNothingWasSaid(person: PersonSpan, rules: AnsweringRules): Code[] {
   const reasons: Code[] = ['no-basis'];
   if (rules.marketing && person.objectsToMarketing) reasons.unshift('objected');
-  if (person.restricted === 'all' || person.restricted.includes(rules.key)) reasons.unshift('restricted');
+  if (person.restricted === 'all' || person.restricted.includes(rules.key))
+    reasons.unshift('restricted');
   return reasons;
 }
 
@@ -119,10 +129,16 @@ function onConsentIfAtAll(standing: StandingThen | undefined): boolean {
 
 /** A confirmation proves the contact points known by then; what came with the registration needs no proof. */
 function proved(known: Instant, person: PersonSpan, standing: StandingThen): boolean {
-  return known <= person.registeredAt || (standing.confirmedAt !== undefined && known <= standing.confirmedAt);
+  return (
+    known <= person.registeredAt ||
+    (standing.confirmedAt !== undefined && known <= standing.confirmedAt)
+  );
 }
 
 function isOn(topic: AnsweringTopic, channel: Channel, person: PersonSpan, asOf: Instant): boolean {
   if (topic.retiredAt !== undefined && asOf >= topic.retiredAt) return false;
-  return (person.topics[topic.key]?.[channel] ?? (topic.unset === 'follows-purpose' ? 'on' : 'off')) === 'on';
+  return (
+    (person.topics[topic.key]?.[channel] ?? (topic.unset === 'follows-purpose' ? 'on' : 'off')) ===
+    'on'
+  );
 }

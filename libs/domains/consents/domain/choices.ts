@@ -1,4 +1,5 @@
 import type { Fact } from '#core/kernel/event.js';
+import type { EventId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import type { Decision } from '#core/kernel/model.js';
 import { Refused } from '#core/kernel/refused.js';
@@ -10,7 +11,13 @@ import type {
   ObjectionScope,
   Testimony,
 } from './consents.events.js';
-import { type ConsentFact, factsOf, noticeKey, type ObjectionFact, type PersonFacts } from './facts.js';
+import {
+  type ConsentFact,
+  factsOf,
+  noticeKey,
+  type ObjectionFact,
+  type PersonFacts,
+} from './facts.js';
 
 /**
  * Decisions on choices and legal bases, one curried function each. Every choice is a fact and is recorded,
@@ -127,8 +134,12 @@ export function invalidateConsent(said: Said): Decide {
     const found = new Set(consent.flatMap((f) => (f.kind === 'invalidated' ? [f.grant] : [])));
     const grant = consent
       .filter(({ kind, at, by }) => kind === 'given' && at <= said.at && !found.has(by.id))
-      .reduce<ConsentFact | undefined>((last, fact) => (last && last.at > fact.at ? last : fact), undefined);
-    if (!grant) throw new Refused('conflict', 'no-consent-given', 'there is no grant that could be invalid');
+      .reduce<ConsentFact | undefined>(
+        (last, fact) => (last && last.at > fact.at ? last : fact),
+        undefined,
+      );
+    if (!grant)
+      throw new Refused('conflict', 'no-consent-given', 'there is no grant that could be invalid');
     return [
       {
         type: 'ConsentInvalidated',
@@ -137,6 +148,14 @@ export function invalidateConsent(said: Said): Decide {
       },
     ];
   };
+}
+
+/** Announces that a consent reached the end of its time; no answer depends on it. */
+export function announceExpiry(purpose: string, grant: EventId, expiredAt: Instant): Decide {
+  return (state) =>
+    factsOf(state, purpose).announced.includes(grant)
+      ? nothing
+      : [{ type: 'ConsentExpired', occurredAt: expiredAt, data: { purpose, grant } }];
 }
 
 export interface BasisInput extends Said {
@@ -160,7 +179,9 @@ export function setBasis(input: BasisInput): Decide {
     const recorded =
       basis === 'consent'
         ? consent.some((fact) => fact.kind === 'unknown' && fact.at === at)
-        : own.some((fact) => fact.kind === 'set' && fact.at === at && fact.validUntil === validUntil);
+        : own.some(
+            (fact) => fact.kind === 'set' && fact.at === at && fact.validUntil === validUntil,
+          );
     if (recorded) return nothing;
     if (replacesConsent(state, input)) return refuseSwap(state, input);
     requireAllowed(input);
@@ -179,7 +200,9 @@ export function endBasis(
 ): Decide {
   const { purpose, basis, at, reference } = input;
   return (state) =>
-    factsOf(state, purpose).bases.some((f) => f.kind === 'ended' && f.basis === basis && f.at === at)
+    factsOf(state, purpose).bases.some(
+      (f) => f.kind === 'ended' && f.basis === basis && f.at === at,
+    )
       ? nothing
       : [{ type: 'LegalBasisEnded', occurredAt: at, data: { ...dataOf(input), basis, reference } }];
 }

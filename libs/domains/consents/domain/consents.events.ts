@@ -118,7 +118,8 @@ export type BasisSwapRefused = Event<
 >;
 
 /** To all direct marketing, or to one purpose. */
-export type ObjectionScope = { readonly scope: 'marketing' } | { readonly scope: 'purpose'; readonly purpose: string };
+export type ObjectionScope =
+  { readonly scope: 'marketing' } | { readonly scope: 'purpose'; readonly purpose: string };
 
 /** The person objected (Art. 21(1) and (2)). */
 export type ObjectionRaised = Event<'ObjectionRaised', ObjectionScope & Testimony>;
@@ -236,7 +237,10 @@ export const consentEvents = catalogue<ConsentEvent>({
   ObjectionRaised: {
     version: 1,
     sealed: testimony,
-    says: { en: 'Objection raised ({scope} {purpose})', de: 'Widerspruch eingelegt ({scope} {purpose})' },
+    says: {
+      en: 'Objection raised ({scope} {purpose})',
+      de: 'Widerspruch eingelegt ({scope} {purpose})',
+    },
   },
   ObjectionUpheldAgainst: {
     version: 1,

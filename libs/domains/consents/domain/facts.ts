@@ -30,6 +30,8 @@ export interface PurposeFacts {
   readonly objections: readonly ObjectionFact[];
   /** Attempts to put another basis in the place of consent. */
   readonly swaps: readonly { readonly basis: LegalBasis; readonly at: Instant }[];
+  /** The events of consents whose end by time was announced. */
+  readonly announced: readonly EventId[];
 }
 
 /** The event that a fact rests on. */
@@ -89,7 +91,13 @@ export type TopicFact = FactOf<'on' | 'off'> & {
   readonly channel: Channel;
 };
 
-const NOTHING: PurposeFacts = { consent: [], bases: [], objections: [], swaps: [] };
+const NOTHING: PurposeFacts = {
+  consent: [],
+  bases: [],
+  objections: [],
+  swaps: [],
+  announced: [],
+};
 
 /** What is on record of one purpose. */
 export function factsOf(state: PersonFacts, purpose: string): PurposeFacts {
@@ -159,7 +167,9 @@ function objection(
 }
 
 /** The model that decisions on consents and the read models fold a person's stream with. */
-export const personFacts = model<SubjectEvent | ConsentEvent | PreferenceEvent | ErasureEvent>()<PersonFacts>({
+export const personFacts = model<
+  SubjectEvent | ConsentEvent | PreferenceEvent | ErasureEvent
+>()<PersonFacts>({
   name: 'person-facts',
   initial: { purposes: {}, marketing: [], restrictions: [], contactPoints: [], topics: [] },
   evolve: {
@@ -218,7 +228,10 @@ export const personFacts = model<SubjectEvent | ConsentEvent | PreferenceEvent |
         expiresAt: event.data.expiresAt,
       }),
     ConsentRefused: (state, event) =>
-      on(state, event.data.purpose, 'consent', { ...met('refused', event), notice: noticeKey(event.data.notice) }),
+      on(state, event.data.purpose, 'consent', {
+        ...met('refused', event),
+        notice: noticeKey(event.data.notice),
+      }),
     ConsentWithdrawn: (state, event) =>
       on(state, event.data.purpose, 'consent', met('withdrawn', event)),
     ConsentRenewed: (state, event) =>
@@ -227,9 +240,12 @@ export const personFacts = model<SubjectEvent | ConsentEvent | PreferenceEvent |
         notice: noticeKey(event.data.notice),
         expiresAt: event.data.expiresAt,
       }),
-    ConsentExpired: ignored,
+    ConsentExpired: (state, event) => on(state, event.data.purpose, 'announced', event.data.grant),
     ConsentInvalidated: (state, event) =>
-      on(state, event.data.purpose, 'consent', { ...met('invalidated', event), grant: event.data.grant }),
+      on(state, event.data.purpose, 'consent', {
+        ...met('invalidated', event),
+        grant: event.data.grant,
+      }),
     LegalBasisEstablished: setBasis,
     LegalBasisChanged: setBasis,
     LegalBasisEnded: (state, event) => {
@@ -250,11 +266,17 @@ export const personFacts = model<SubjectEvent | ConsentEvent | PreferenceEvent |
 
     TopicSwitchedOn: (state, event) => ({
       ...state,
-      topics: [...state.topics, { ...met('on', event), topic: event.data.topic, channel: event.data.channel }],
+      topics: [
+        ...state.topics,
+        { ...met('on', event), topic: event.data.topic, channel: event.data.channel },
+      ],
     }),
     TopicSwitchedOff: (state, event) => ({
       ...state,
-      topics: [...state.topics, { ...met('off', event), topic: event.data.topic, channel: event.data.channel }],
+      topics: [
+        ...state.topics,
+        { ...met('off', event), topic: event.data.topic, channel: event.data.channel },
+      ],
     }),
 
     ErasureRequested: ignored,

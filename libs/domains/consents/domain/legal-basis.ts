@@ -35,7 +35,10 @@ export const STATUSES = {
 export type BasisStatus = keyof typeof STATUSES;
 
 export interface BasisStatement {
-  readonly purpose: Pick<PurposeDefinition, 'key' | 'marketing' | 'allowedBases' | 'expiresAfter'> & {
+  readonly purpose: Pick<
+    PurposeDefinition,
+    'key' | 'marketing' | 'allowedBases' | 'expiresAfter'
+  > & {
     readonly revision: number;
   };
   readonly basis: LegalBasis;
@@ -51,20 +54,39 @@ export interface BasisStatement {
 export function violationsOf(statement: BasisStatement): Violation[] {
   const { basis, status, at, reference, assessment, validUntil, testimony } = statement;
   const found: Violation[] = [];
-  const violation = (pointer: string, code: string, detail: string) => found.push({ pointer, code, detail });
+  const violation = (pointer: string, code: string, detail: string) =>
+    found.push({ pointer, code, detail });
   const bases: readonly LegalBasis[] = STATUSES[status];
   if (!bases.includes(basis))
     violation('/status', 'status-not-of-basis', `${status} is a status of ${bases.join(', ')}`);
-  if ((status === 'requested' || status === 'given') && !statement.purpose.allowedBases.includes(basis))
-    violation('/basis', 'basis-not-allowed', `may rest on ${statement.purpose.allowedBases.join(', ')}`);
+  if (
+    (status === 'requested' || status === 'given') &&
+    !statement.purpose.allowedBases.includes(basis)
+  )
+    violation(
+      '/basis',
+      'basis-not-allowed',
+      `may rest on ${statement.purpose.allowedBases.join(', ')}`,
+    );
   if (
     (basis === 'legal-obligation' || basis === 'public-task') &&
     (status === 'established' || status === 'asserted') &&
     reference === undefined
   )
-    violation('/reference', 'reference-required', 'must name the law that this rests on (Art. 6(3))');
-  if (status === 'upheld' && [reference, assessment, testimony?.comment].every((g) => g === undefined))
-    violation('/assessment', 'grounds-required', 'overruling an objection needs its grounds (Art. 21(1))');
+    violation(
+      '/reference',
+      'reference-required',
+      'must name the law that this rests on (Art. 6(3))',
+    );
+  if (
+    status === 'upheld' &&
+    [reference, assessment, testimony?.comment].every((g) => g === undefined)
+  )
+    violation(
+      '/assessment',
+      'grounds-required',
+      'overruling an objection needs its grounds (Art. 21(1))',
+    );
   if (validUntil !== undefined && validUntil <= at)
     violation('/validUntil', 'ends-before-it-begins', 'must lie after occurredAt');
   if (validUntil !== undefined && !['established', 'asserted', 'given'].includes(status))
@@ -78,19 +100,24 @@ export function stateBasis(statement: BasisStatement): Decision<PersonFacts, Con
   if (violation) throw invalid(violation, ...more);
   const { purpose, basis, status, at, reference, assessment, validUntil } = statement;
   const asEvidence = { reference, assessment };
-  const evidence = Object.values(asEvidence).some((value) => value !== undefined) ? asEvidence : undefined;
+  const evidence = Object.values(asEvidence).some((value) => value !== undefined)
+    ? asEvidence
+    : undefined;
   const said = {
     purpose: purpose.key,
     purposeRevision: purpose.revision,
     at,
-    testimony: basis === 'consent' && evidence ? { ...statement.testimony, evidence } : statement.testimony,
+    testimony:
+      basis === 'consent' && evidence ? { ...statement.testimony, evidence } : statement.testimony,
   };
   const { allowedBases, marketing } = purpose;
   switch (status) {
     case 'requested':
       return requestConsent(said);
     case 'given': {
-      const ends = [expiryOf(purpose.expiresAfter, at), validUntil].filter((end) => end !== undefined);
+      const ends = [expiryOf(purpose.expiresAfter, at), validUntil].filter(
+        (end) => end !== undefined,
+      );
       return giveConsent({ ...said, noticeEvidence: 'none', expiresAt: ends.sort()[0] });
     }
     case 'refused':

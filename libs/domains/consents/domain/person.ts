@@ -1,6 +1,6 @@
 import type { Instant } from '#core/kernel/instant.js';
 import type { Channel } from '#domains/purposes/domain/purposes.events.js';
-import { CONTACT_KINDS, type ContactKind } from '#domains/subjects/domain/subjects.events.js';
+import type { ContactKind } from '#domains/subjects/domain/subjects.events.js';
 import type { PersonFacts } from './facts.js';
 
 /** What holds for a person as such, whatever the purpose, from a moment on until the next span's. */
@@ -16,6 +16,8 @@ export interface PersonSpan {
   /** What the person chose; what is missing was never chosen. */
   readonly topics: Readonly<Record<string, Readonly<Partial<Record<Channel, 'on' | 'off'>>>>>;
 }
+
+const KINDS: readonly ContactKind[] = ['email', 'phone', 'post'];
 
 type Change = { readonly at: Instant; readonly rank: number; make(): void };
 
@@ -46,7 +48,9 @@ export function personSpans(facts: PersonFacts): PersonSpan[] {
     else
       change(at, 5, () => {
         restricted =
-          restricted === 'all' || !purposes ? 'all' : [...new Set([...restricted, ...purposes])].sort();
+          restricted === 'all' || !purposes
+            ? 'all'
+            : [...new Set([...restricted, ...purposes])].sort();
       });
   for (const { kind, at, topic, channel } of facts.topics)
     change(at, kind === 'on' ? 1 : 5, () => {
@@ -56,12 +60,13 @@ export function personSpans(facts: PersonFacts): PersonSpan[] {
 
   changes.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0) || a.rank - b.rank);
   const spans: PersonSpan[] = [];
-  for (let i = 0; i < changes.length; ) {
+  for (let i = 0; i < changes.length;) {
     const at = (changes[i] as Change).at;
-    for (; i < changes.length && (changes[i] as Change).at === at; i++) (changes[i] as Change).make();
+    for (; i < changes.length && (changes[i] as Change).at === at; i++)
+      (changes[i] as Change).make();
     if (at < registered.at) continue;
     const reachable: Partial<Record<ContactKind, Instant>> = {};
-    for (const kind of CONTACT_KINDS) {
+    for (const kind of KINDS) {
       const known = [...present.values()].filter((point) => point.kind === kind);
       const first = known.map(({ from }) => from).sort()[0];
       if (first !== undefined) reachable[kind] = first;

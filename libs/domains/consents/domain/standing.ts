@@ -1,7 +1,13 @@
 import { BEGINNING, END_OF_TIME, type Instant } from '#core/kernel/instant.js';
 import { comparePositions } from '#core/kernel/position.js';
 import type { LegalBasis, PurposeDefinition } from '#domains/purposes/domain/purposes.events.js';
-import { type ConsentFact, factsOf, type ObjectionFact, type PersonFacts, type Pointer } from './facts.js';
+import {
+  type ConsentFact,
+  factsOf,
+  type ObjectionFact,
+  type PersonFacts,
+  type Pointer,
+} from './facts.js';
 
 /**
  * How a person stands towards one purpose, over time: a pure function of what is on record and of the
@@ -43,7 +49,10 @@ export function inOrder(codes: Iterable<Code>): Code[] {
 }
 
 /** The rules of a purpose that standing depends on. */
-export type StandingRules = Pick<PurposeDefinition, 'key' | 'marketing' | 'minimumEvidence' | 'doubleOptIn'>;
+export type StandingRules = Pick<
+  PurposeDefinition,
+  'key' | 'marketing' | 'minimumEvidence' | 'doubleOptIn'
+>;
 
 export type ConsentStatus =
   | 'requested'
@@ -94,7 +103,7 @@ export function standingOf(person: PersonFacts, rules: StandingRules): Standing[
       byEnd(b, a) ||
       comparePositions(a.by.position, b.by.position),
   );
-  for (let i = 0; i < moves.length; ) {
+  for (let i = 0; i < moves.length;) {
     const at = (moves[i] as Move).at;
     for (; i < moves.length && (moves[i] as Move).at === at; i++) sweep.make(moves[i] as Move);
     const span = sweep.standingAt(at);
@@ -218,11 +227,18 @@ function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
   // What cancels a grant that still waits for its confirmation: of objections those to marketing.
   const restrictive = [
     ...consent.filter(({ kind }) => kind === 'refused' || kind === 'withdrawn'),
-    ...(rules.marketing ? [...objections, ...person.marketing].filter(({ kind }) => kind === 'raised') : []),
+    ...(rules.marketing
+      ? [...objections, ...person.marketing].filter(({ kind }) => kind === 'raised')
+      : []),
   ].map(({ at }) => at);
   const invalidated = new Set(
     consent.flatMap((fact) => (fact.kind === 'invalidated' ? [fact.grant as string] : [])),
   );
+  // Of several renewals at one moment the one that ends soonest counts.
+  const renewals = new Map<Instant, Instant>();
+  for (const fact of consent)
+    if (fact.kind === 'renewed' && fact.expiresAt !== undefined)
+      renewals.set(fact.at, earlier(renewals.get(fact.at) ?? END_OF_TIME, fact.expiresAt));
   const lacks = ({ noticeEvidence }: GivenFact) =>
     rules.minimumEvidence === 'notice' && noticeEvidence !== 'complete';
   const confirmations = confirmationsOf(consent, (grant) =>
@@ -246,7 +262,7 @@ function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
         break;
       case 'renewed': {
         const { expiresAt } = fact;
-        if (expiresAt === undefined || consent.some((other) => endsSooner(other, at, expiresAt))) break;
+        if (expiresAt === undefined || expiresAt !== renewals.get(at)) break;
         moves.push({ kind: 'renew', at, by, expiresAt });
         tick(expiresAt, by);
         break;
@@ -262,7 +278,7 @@ function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
           break;
         }
         if (lacks(fact)) {
-          moves.push({ kind: 'lack', at, by, unconfirmed });
+          moves.push({ kind: 'lack', at, by, unconfirmed: unconfirmed || from !== at });
           if (from !== at) moves.push({ kind: 'lack', at: from, by, unconfirmed: false });
           break;
         }
@@ -291,14 +307,8 @@ function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
   return moves;
 }
 
-/** Of two renewals at one moment the one that ends sooner counts. */
-function endsSooner(other: ConsentFact, at: Instant, expiresAt: Instant): boolean {
-  return (
-    other.kind === 'renewed' &&
-    other.at === at &&
-    other.expiresAt !== undefined &&
-    other.expiresAt < expiresAt
-  );
+function earlier(a: Instant, b: Instant): Instant {
+  return a < b ? a : b;
 }
 
 type GivenFact = Extract<ConsentFact, { kind: 'given' }>;
@@ -358,7 +368,8 @@ const OTHER_BASES: readonly OtherBasis[] = [
 ];
 
 /** An objection can be raised to these two only (Art. 21(1)). */
-const objectable = (basis: LegalBasis) => basis === 'public-task' || basis === 'legitimate-interests';
+const objectable = (basis: LegalBasis) =>
+  basis === 'public-task' || basis === 'legitimate-interests';
 
 /** A consent that is not valid. */
 type Unheld = Exclude<ConsentStatus, 'given'>;
@@ -482,7 +493,9 @@ class Sweep {
 
   /** A grant that does not count yet, for want of a confirmation or of evidence. */
   private get waiting(): boolean {
-    return this.consent?.status === 'confirmation-pending' || this.consent?.status === 'evidence-missing';
+    return (
+      this.consent?.status === 'confirmation-pending' || this.consent?.status === 'evidence-missing'
+    );
   }
 
   private grantedAt(at: Instant): boolean {
@@ -537,7 +550,8 @@ class Sweep {
     const unobjected = standing.filter(
       ({ status }) => !(objected && this.rules.marketing) && status !== 'objected',
     );
-    const passes = given && (this.restriction === undefined || this.consent!.at > this.restriction.at);
+    const passes =
+      given && (this.restriction === undefined || this.consent!.at > this.restriction.at);
     const restricted = this.restriction && !passes ? this.restriction : undefined;
     const valid = restricted
       ? []
@@ -569,13 +583,24 @@ class Sweep {
     const [carrier] = standing;
     const confirmedAt = carrier?.basis === 'consent' ? this.consent?.confirmedAt : undefined;
     const { at: since, by: event } = named ?? {};
-    return { from: at, code, reasons: codes, basis: carrier?.basis, since, event, confirmedAt, bases };
+    return {
+      from: at,
+      code,
+      reasons: codes,
+      basis: carrier?.basis,
+      since,
+      event,
+      confirmedAt,
+      bases,
+    };
   }
 
   private codesOf(status: Unheld): Code[] {
     switch (status) {
       case 'evidence-missing':
-        return this.consent?.unconfirmed ? ['evidence-missing', 'confirmation-pending'] : ['evidence-missing'];
+        return this.consent?.unconfirmed
+          ? ['evidence-missing', 'confirmation-pending']
+          : ['evidence-missing'];
       case 'confirmation-pending':
         return ['confirmation-pending'];
       case 'requested':

@@ -23,7 +23,12 @@ const PAGE = 500;
 const CACHED_PERSONS = 20_000;
 
 /** Events that move how a person stands towards purposes; the others change the person alone, or nothing. */
-const MOVES_ALL = new Set(['ObjectionRaised', 'ObjectionWithdrawn', 'ProcessingRestricted', 'RestrictionLifted']);
+const MOVES_ALL = new Set([
+  'ObjectionRaised',
+  'ObjectionWithdrawn',
+  'ProcessingRestricted',
+  'RestrictionLifted',
+]);
 
 interface Row {
   readonly subject: string;
@@ -80,15 +85,22 @@ export class StandingProjection implements Projection {
       } else if (event.stream.startsWith('subject-')) this.record(event, rules, changes);
     }
     await changes.write(context.tx);
-    for (const stream of [...this.known.keys()].slice(0, Math.max(0, this.known.size - CACHED_PERSONS)))
+    for (const stream of [...this.known.keys()].slice(
+      0,
+      Math.max(0, this.known.size - CACHED_PERSONS),
+    ))
       this.known.delete(stream);
   }
 
   /** Brings the facts of everybody in the batch, as they were before it, into memory. */
-  private async recall(batch: readonly Recorded[], { readStreams }: ProjectionContext): Promise<void> {
+  private async recall(
+    batch: readonly Recorded[],
+    { readStreams }: ProjectionContext,
+  ): Promise<void> {
     const first = new Map<StreamName, Recorded>();
     for (const event of batch)
-      if (event.stream.startsWith('subject-') && !first.has(event.stream)) first.set(event.stream, event);
+      if (event.stream.startsWith('subject-') && !first.has(event.stream))
+        first.set(event.stream, event);
     const missing: StreamName[] = [];
     for (const [stream, { revision }] of first) {
       const known = this.known.get(stream);
@@ -112,7 +124,9 @@ export class StandingProjection implements Projection {
     const { stream, revision, position } = event;
     const before = this.known.get(stream);
     if (before?.revision !== revision - 1)
-      throw new Error(`${stream}: revision ${revision} does not follow ${before?.revision ?? 'anything'}`);
+      throw new Error(
+        `${stream}: revision ${revision} does not follow ${before?.revision ?? 'anything'}`,
+      );
     const facts = evolve(personFacts, before.facts, event);
     this.known.set(stream, { revision, facts });
     if (facts === before.facts) return;
@@ -120,7 +134,10 @@ export class StandingProjection implements Projection {
     changes.person(subject, personSpans(before.facts), personSpans(facts), position);
     for (const purpose of Object.keys(facts.purposes)) {
       const own = rules.get(purpose);
-      if (!own || (facts.purposes[purpose] === before.facts.purposes[purpose] && !MOVES_ALL.has(event.type)))
+      if (
+        !own ||
+        (facts.purposes[purpose] === before.facts.purposes[purpose] && !MOVES_ALL.has(event.type))
+      )
         continue;
       const earlier = before.facts.purposes[purpose] ? standingOf(before.facts, own) : [];
       changes.standing(subject, purpose, earlier, standingOf(facts, own), position);
@@ -128,14 +145,18 @@ export class StandingProjection implements Projection {
   }
 
   /** New rules for a purpose: from here on everybody's standing towards it is what these rules make of it. */
-  private async define(event: Definition, rules: Rules, { tx, readStreams }: ProjectionContext): Promise<void> {
+  private async define(
+    event: Definition,
+    rules: Rules,
+    { tx, readStreams }: ProjectionContext,
+  ): Promise<void> {
     const { key, marketing, minimumEvidence, doubleOptIn } = event.data;
     const [old, next] = [rules.get(key), { key, marketing, minimumEvidence, doubleOptIn }];
     rules.set(key, next);
     await sql`insert into standing_rules values (${key}, ${JSON.stringify(next)}::jsonb)
       on conflict (purpose) do update set rules = excluded.rules`.execute(tx);
     if (!old || JSON.stringify(old) === JSON.stringify(next)) return;
-    for (let last = ''; ; ) {
+    for (let last = ''; ;) {
       const { rows } = await sql<{ subject: string }>`
         select distinct subject from standings
         where purpose = ${key} and subject > ${last} and known_to = ${STILL_KNOWN}::bigint
@@ -173,7 +194,10 @@ async function rulesOf(tx: Transaction<unknown>): Promise<Rules> {
 
 /** What a batch changes: rows whose knowledge ends, and rows that are new. Ends are written first. */
 class Changes {
-  private readonly ended: (Pick<Row, 'subject' | 'validFrom'> & { purpose?: string; knownTo: Position })[] = [];
+  private readonly ended: (Pick<Row, 'subject' | 'validFrom'> & {
+    purpose?: string;
+    knownTo: Position;
+  })[] = [];
   private readonly openRows = new Map<string, StandingRow | PersonRow>();
   private readonly closedRows: (StandingRow | PersonRow)[] = [];
 
@@ -187,8 +211,14 @@ class Changes {
     const [old, next] = [withoutBases(before), withoutBases(now)];
     this.change(`${subject} ${purpose}`, old, next, same(sameStanding), position, {
       end: (validFrom) => this.ended.push({ subject, purpose, validFrom, knownTo: position }),
-      row: (standing, validTo) =>
-        ({ subject, purpose, standing, validFrom: standing.from, validTo, knownFrom: position }),
+      row: (standing, validTo) => ({
+        subject,
+        purpose,
+        standing,
+        validFrom: standing.from,
+        validTo,
+        knownFrom: position,
+      }),
     });
   }
 
@@ -200,8 +230,13 @@ class Changes {
   ): void {
     this.change(subject, before, now, same(samePerson), position, {
       end: (validFrom) => this.ended.push({ subject, validFrom, knownTo: position }),
-      row: (person, validTo) =>
-        ({ subject, person, validFrom: person.from, validTo, knownFrom: position }),
+      row: (person, validTo) => ({
+        subject,
+        person,
+        validFrom: person.from,
+        validTo,
+        knownFrom: position,
+      }),
     });
   }
 
@@ -236,10 +271,22 @@ class Changes {
   async write(tx: Transaction<unknown>): Promise<void> {
     const rows = [...this.closedRows, ...this.openRows.values()];
     const ends = this.ended;
-    await endStandings(tx, ends.filter((end) => end.purpose !== undefined));
-    await endPersons(tx, ends.filter((end) => end.purpose === undefined));
-    await insertStandings(tx, rows.filter((row) => 'standing' in row));
-    await insertPersons(tx, rows.filter((row) => 'person' in row));
+    await endStandings(
+      tx,
+      ends.filter((end) => end.purpose !== undefined),
+    );
+    await endPersons(
+      tx,
+      ends.filter((end) => end.purpose === undefined),
+    );
+    await insertStandings(
+      tx,
+      rows.filter((row) => 'standing' in row),
+    );
+    await insertPersons(
+      tx,
+      rows.filter((row) => 'person' in row),
+    );
   }
 }
 
@@ -259,7 +306,9 @@ interface Bounded<Span> {
   readonly to: Instant;
 }
 
-function bounded<Span extends { readonly from: Instant }>(spans: readonly Span[]): Map<Instant, Bounded<Span>> {
+function bounded<Span extends { readonly from: Instant }>(
+  spans: readonly Span[],
+): Map<Instant, Bounded<Span>> {
   return new Map(
     spans.map((span, index) => [span.from, { span, to: spans[index + 1]?.from ?? END_OF_TIME }]),
   );
@@ -300,7 +349,10 @@ function ranges(rows: readonly Row[]) {
     ${rows.map((r) => r.knownTo ?? STILL_KNOWN)}::bigint[]`;
 }
 
-async function insertStandings(tx: Transaction<unknown>, rows: readonly StandingRow[]): Promise<void> {
+async function insertStandings(
+  tx: Transaction<unknown>,
+  rows: readonly StandingRow[],
+): Promise<void> {
   if (rows.length === 0) return;
   const of = <T>(pick: (standing: Standing) => T) => rows.map(({ standing }) => pick(standing));
   await sql`

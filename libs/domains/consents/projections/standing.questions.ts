@@ -3,7 +3,12 @@ import type { EventId } from '#core/kernel/ids.js';
 import { type Instant, instantOf } from '#core/kernel/instant.js';
 import type { Position } from '#core/kernel/position.js';
 import type { Channel, LegalBasis } from '#domains/purposes/domain/purposes.events.js';
-import { type AnsweringRules, type AnsweringTopic, contactKindOf, type StandingThen } from '../domain/answer.js';
+import {
+  type AnsweringRules,
+  type AnsweringTopic,
+  contactKindOf,
+  type StandingThen,
+} from '../domain/answer.js';
 import type { PersonSpan } from '../domain/person.js';
 import type { Code } from '../domain/standing.js';
 import { STILL_KNOWN } from './standing.projection.js';
@@ -145,8 +150,12 @@ function codeOf({ rules, topic, channel, asOf, behindErasure }: AudienceAsked): 
     when s.code is null and ${rules.marketing} and p.objects_to_marketing then 'objected'
     when s.code is null or ${retired} then 'no-basis'
     when s.code <> 'allowed' then s.code
-    when ${rules.doubleOptIn && known ? sql`s.basis = 'consent' and ${known} is not null
-      and ${known} > p.registered_at and ${known} > coalesce(s.confirmed_at, '-infinity')` : sql`false`}
+    when ${
+      rules.doubleOptIn && known
+        ? sql`s.basis = 'consent' and ${known} is not null
+      and ${known} > p.registered_at and ${known} > coalesce(s.confirmed_at, '-infinity')`
+        : sql`false`
+    }
       then 'confirmation-pending'
     when ${uncovered ? sql`s.basis = 'consent'` : sql`false`} then 'channel-not-covered'
     when ${topicOff} then 'topic-off'
@@ -200,7 +209,9 @@ export async function audienceCounts(
     select 'unknown-subject', known.count - coalesce((select sum(count) from answered), 0) from known`.execute(
     database,
   );
-  return new Map(rows.filter((row) => row.count !== '0').map((row) => [row.code, Number(row.count)]));
+  return new Map(
+    rows.filter((row) => row.count !== '0').map((row) => [row.code, Number(row.count)]),
+  );
 }
 
 /** How far the read model has come. */
@@ -208,4 +219,34 @@ export async function standingPosition(database: Database): Promise<Position> {
   const { rows } = await sql<{ position: Position }>`
     select position from projector.checkpoints where name = 'standing'`.execute(database);
   return rows[0]?.position ?? ('0' as Position);
+}
+
+export interface ExpiredConsent {
+  readonly subject: string;
+  readonly purpose: string;
+  /** The event that the consent rested on. */
+  readonly grant: EventId;
+  readonly expiredAt: Instant;
+}
+
+/** A page of the consents that ended by themselves after `since` and at or before `until`, in order of person. */
+export async function expiredBetween(
+  database: Database,
+  since: Instant,
+  until: Instant,
+  after: { readonly subject: string; readonly purpose: string },
+  limit: number,
+): Promise<ExpiredConsent[]> {
+  const { rows } = await sql<{ subject: string; purpose: string; event_id: EventId; since: Date }>`
+    select subject, purpose, event_id, since from read_models.standings
+    where known_to = ${STILL_KNOWN}::bigint and code = 'consent-expired'
+      and valid_from > ${since}::timestamptz and valid_from <= ${until}::timestamptz
+      and (subject, purpose) > (${after.subject}, ${after.purpose})
+    order by subject, purpose limit ${limit}`.execute(database);
+  return rows.map(({ subject, purpose, event_id: grant, since: at }) => ({
+    subject,
+    purpose,
+    grant,
+    expiredAt: instant(at),
+  }));
 }

@@ -65,7 +65,10 @@ export class AnswerAudience implements IQueryHandler<AskAudience> {
   async execute({ question, behindErasure, consistentAt }: AskAudience): Promise<Audience> {
     if (consistentAt) await this.readModels.waitFor(consistentAt, ['standing']);
     await this.readModels.mustBeFresh(['standing']);
-    const [first, ...more] = questionViolations(await this.queries.execute(new AskPrivacyCentre()), question);
+    const [first, ...more] = questionViolations(
+      await this.queries.execute(new AskPrivacyCentre()),
+      question,
+    );
     if (first) throw invalid(first, ...more);
 
     const asOf = question.asOf ?? this.clock.now();
@@ -88,7 +91,7 @@ export class AnswerAudience implements IQueryHandler<AskAudience> {
       knownAt,
       position,
       async *pages() {
-        for (let last = ''; ; ) {
+        for (let last = ''; ;) {
           const page = await audiencePage(database, asked, last, PAGE);
           if (page.length > 0) yield page as SubjectId[];
           if (page.length < PAGE) return;

@@ -10,10 +10,27 @@ import { Ledger } from '#core/ledger/ledger.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
 import { CLOCK, DATABASE } from '#core/platform/tokens.js';
 import type { Channel } from '#domains/purposes/domain/purposes.events.js';
-import { AskPrivacyCentre, type PrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
-import { FindSubjects, type SubjectReference } from '#domains/subjects/queries/find-subjects.message.js';
-import { type Answer, answer, erasedSubject, mostRestrictive, unknownSubject } from '../domain/answer.js';
-import { type Asked, type Database, findStandings, type Found } from '../projections/standing.questions.js';
+import {
+  AskPrivacyCentre,
+  type PrivacyCentre,
+} from '#domains/purposes/queries/privacy-centre.message.js';
+import {
+  FindSubjects,
+  type SubjectReference,
+} from '#domains/subjects/queries/find-subjects.message.js';
+import {
+  type Answer,
+  answer,
+  erasedSubject,
+  mostRestrictive,
+  unknownSubject,
+} from '../domain/answer.js';
+import {
+  type Asked,
+  type Database,
+  findStandings,
+  type Found,
+} from '../projections/standing.questions.js';
 import { Decide, type DecisionAnswer, type DecisionQuestion } from './decide.message.js';
 
 @QueryHandler(Decide)
@@ -59,7 +76,9 @@ export class DecideHandler implements IQueryHandler<Decide> {
     );
   }
 
-  private async subjectsOf(questions: readonly DecisionQuestion[]): Promise<(readonly SubjectId[])[]> {
+  private async subjectsOf(
+    questions: readonly DecisionQuestion[],
+  ): Promise<(readonly SubjectId[])[]> {
     const references = questions.filter(
       (question): question is DecisionQuestion & SubjectReference => !('subjectId' in question),
     );
@@ -88,7 +107,8 @@ function answerTo(
   // Not yet known then: nobody was known for it either.
   if (!rules) return unknownSubject;
   const asked = topic === undefined ? undefined : centre.topics[topic];
-  if (topic !== undefined && !asked) return answer(person, standing, { rules, channel, asOf, topic: unknownTopic });
+  if (topic !== undefined && !asked)
+    return answer(person, standing, { rules, channel, asOf, topic: unknownTopic });
   return answer(person, standing, { rules, channel, topic: asked, asOf });
 }
 
@@ -126,9 +146,17 @@ export function questionViolations(
     return [{ pointer: '/purpose', code: 'unknown-purpose', detail: 'there is no such purpose' }];
   if (topic === undefined) return [];
   const known = centre.topics[topic];
-  if (!known) return [{ pointer: '/topic', code: 'unknown-topic', detail: 'there is no such topic' }];
+  if (!known)
+    return [{ pointer: '/topic', code: 'unknown-topic', detail: 'there is no such topic' }];
   if (known.purpose !== purpose)
-    return [{ pointer: '/topic', code: 'topic-of-other-purpose', detail: 'the topic belongs to another purpose' }];
-  if (!channel) return [{ pointer: '/channel', code: 'channel-required', detail: 'a topic needs a channel' }];
+    return [
+      {
+        pointer: '/topic',
+        code: 'topic-of-other-purpose',
+        detail: 'the topic belongs to another purpose',
+      },
+    ];
+  if (!channel)
+    return [{ pointer: '/channel', code: 'channel-required', detail: 'a topic needs a channel' }];
   return [];
 }

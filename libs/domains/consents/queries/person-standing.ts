@@ -22,7 +22,9 @@ export class AnswerPersonStanding implements IQueryHandler<AskPersonStanding> {
       this.ledger.read(streamOf('subject', subjectId)),
       this.queries.execute(new AskPrivacyCentre(knownAt)),
     ]);
-    const known = knownAt ? all.filter(({ position }) => comparePositions(position, knownAt) <= 0) : all;
+    const known = knownAt
+      ? all.filter(({ position }) => comparePositions(position, knownAt) <= 0)
+      : all;
     const facts = fold(personFacts, known);
     const person = personAt(personSpans(facts), asOf);
     return {

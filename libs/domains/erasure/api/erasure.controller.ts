@@ -37,7 +37,10 @@ export class ErasureController {
     summary: 'Ask that a person be forgotten',
     tag: 'erasure',
     example: { ground: 'consent-withdrawn' },
-    answers: { 202: operationAnswer, 200: { ...operationAnswer, description: 'It is under way, or done.' } },
+    answers: {
+      202: operationAnswer,
+      200: { ...operationAnswer, description: 'It is under way, or done.' },
+    },
     problems: { 404: ['unknown-subject'] },
   })
   async request(
@@ -118,7 +121,11 @@ export class ErasureController {
   }
 }
 
-function operation(subjectId: SubjectId, { erasure, ...outcome }: ErasureOutcome, answer: Answer): OperationView {
+function operation(
+  subjectId: SubjectId,
+  { erasure, ...outcome }: ErasureOutcome,
+  answer: Answer,
+): OperationView {
   answer
     .location(`/v1/operations/${erasure.operationId}`)
     .revision(outcome.revision)

@@ -44,7 +44,11 @@ export class DestroyKeysHandler implements ICommandHandler<DestroyKeys> {
     const owner = ownerOf(stream);
     const destroyed = await this.vault.destroy(owner);
     await this.index.remove(owner);
-    const occasion = occasionOf(asSystem(this.derivation, 'destroy-keys', stream), { source: 'api' }, this.clock);
+    const occasion = occasionOf(
+      asSystem(this.derivation, 'destroy-keys', stream),
+      { source: 'api' },
+      this.clock,
+    );
     await this.ledger.transact(stream, occasion, [step(erasure, recordDestruction(destroyed))]);
   }
 }
@@ -64,7 +68,11 @@ export class CompleteErasureHandler implements ICommandHandler<CompleteErasure> 
     const cachesEmptyAt = instantOf(millisecondsOf(state.destroyedAt) + KEYS_CACHED_MS);
     if (this.clock.now() < cachesEmptyAt || !(await this.readModels.visible(state.position)))
       return { completed: false };
-    const occasion = occasionOf(asSystem(this.derivation, 'complete-erasure', stream), { source: 'api' }, this.clock);
+    const occasion = occasionOf(
+      asSystem(this.derivation, 'complete-erasure', stream),
+      { source: 'api' },
+      this.clock,
+    );
     await this.ledger.transact(stream, occasion, [step(erasure, completeErasure())]);
     return { completed: true };
   }

@@ -12,7 +12,13 @@ import type { Derivation } from '#core/vault/port.js';
 import { DERIVATION } from '#core/vault/tokens.js';
 import { personFacts } from '#domains/consents/domain/facts.js';
 import { subject } from '#domains/subjects/domain/subjects.js';
-import { approveErasure, type Erasure, erasure, refuseErasure, requestErasure } from '../domain/erasure.js';
+import {
+  approveErasure,
+  type Erasure,
+  erasure,
+  refuseErasure,
+  requestErasure,
+} from '../domain/erasure.js';
 import type { ErasureGround, RefusalReason } from '../domain/erasure.events.js';
 
 export interface ErasureOutcome extends Outcome {
@@ -62,10 +68,20 @@ export class RequestErasureHandler implements ICommandHandler<RequestErasure> {
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  async execute({ subjectId, input, mayApprove, requested }: RequestErasure): Promise<ErasureOutcome> {
+  async execute({
+    subjectId,
+    input,
+    mayApprove,
+    requested,
+  }: RequestErasure): Promise<ErasureOutcome> {
     const { ground, note } = input;
     const dutiesToRetain = await this.dutiesToRetain(subjectId);
-    const operationId: OperationId = derivedId(this.derivation, 'op', 'operation', requested.receiptId);
+    const operationId: OperationId = derivedId(
+      this.derivation,
+      'op',
+      'operation',
+      requested.receiptId,
+    );
     const request = { operationId, ground, note, dutiesToRetain, approved: mayApprove };
     const said = { source: 'api', receivedAt: input.receivedAt };
     const occasion = occasionOf(requested, said, this.clock);
@@ -86,7 +102,9 @@ export class RequestErasureHandler implements ICommandHandler<RequestErasure> {
     const now = this.clock.now();
     return Object.entries(fold(personFacts, history).purposes)
       .filter(([, { bases }]) => {
-        const last = bases.filter(({ basis, at }) => basis === 'legal-obligation' && at <= now).at(-1);
+        const last = bases
+          .filter(({ basis, at }) => basis === 'legal-obligation' && at <= now)
+          .at(-1);
         return last?.kind === 'set' && (last.validUntil === undefined || now < last.validUntil);
       })
       .map(([purpose]) => purpose);
@@ -131,6 +149,7 @@ export class RefuseErasureHandler implements ICommandHandler<RefuseErasure> {
 
 async function erasureOf(ledger: Ledger, subjectId: SubjectId): Promise<ErasureOutcome['erasure']> {
   const state = fold(erasure, await ledger.read(streamOf('subject', subjectId)));
-  if (state.step === 'none') throw new Error(`${subjectId}: the erasure just recorded is not there`);
+  if (state.step === 'none')
+    throw new Error(`${subjectId}: the erasure just recorded is not there`);
   return state;
 }

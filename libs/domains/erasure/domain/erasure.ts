@@ -4,7 +4,12 @@ import type { Instant } from '#core/kernel/instant.js';
 import { type Decision, fold, model } from '#core/kernel/model.js';
 import type { Position } from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
-import { type ErasureEvent, type ErasureGround, KEPT_AS_PROOF, type RefusalReason } from './erasure.events.js';
+import {
+  type ErasureEvent,
+  type ErasureGround,
+  KEPT_AS_PROOF,
+  type RefusalReason,
+} from './erasure.events.js';
 
 /** How far a person's erasure has come. */
 export type Erasure =
@@ -57,7 +62,13 @@ export const erasure = model<ErasureEvent>()<Erasure>({
     ErasureCompleted: (state, { occurredAt }) => {
       if (state.step !== 'destroyed' && state.step !== 'completed') return state;
       const { destroyedAt, epoch, position } = state;
-      return { ...stepped(state, 'completed'), destroyedAt, epoch, position, completedAt: occurredAt };
+      return {
+        ...stepped(state, 'completed'),
+        destroyedAt,
+        epoch,
+        position,
+        completedAt: occurredAt,
+      };
     },
   },
 });
@@ -76,7 +87,9 @@ export function requestErasure(request: {
   return (state) => {
     const { approved, ...data } = request;
     if (state.step === 'requested')
-      return approved ? [{ type: 'ErasureApproved', data: { operationId: state.operationId } }] : [];
+      return approved
+        ? [{ type: 'ErasureApproved', data: { operationId: state.operationId } }]
+        : [];
     if (state.step !== 'none' && state.step !== 'refused') return [];
     const { operationId } = request;
     return [
@@ -101,7 +114,11 @@ export function refuseErasure(reason: RefusalReason, note?: string): Decide {
       return [{ type: 'ErasureRefused', data: { operationId: state.operationId, reason, note } }];
     if (state.step === 'refused' && state.reason === reason) return [];
     if (state.step === 'none' || state.step === 'refused') throw noRequest();
-    throw new Refused('conflict', 'erasure-approved', 'the erasure is approved and can not be refused');
+    throw new Refused(
+      'conflict',
+      'erasure-approved',
+      'the erasure is approved and can not be refused',
+    );
   };
 }
 
@@ -154,6 +171,10 @@ export const nothingAfterErasure = {
     if (models.every((name) => name === erasure.name)) return;
     const { step } = fold(erasure, history);
     if (step === 'none' || step === 'requested' || step === 'refused') return;
-    throw new Refused('gone', 'subject-erased', 'this person was erased; nothing more is recorded of them');
+    throw new Refused(
+      'gone',
+      'subject-erased',
+      'this person was erased; nothing more is recorded of them',
+    );
   },
 };

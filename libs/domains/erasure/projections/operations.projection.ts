@@ -16,7 +16,9 @@ export class OperationsProjection implements Projection {
   }
 
   async apply(batch: readonly Recorded[], { tx }: ProjectionContext): Promise<void> {
-    const requests = batch.filter((event): event is Recorded<ErasureRequested> => event.type === 'ErasureRequested');
+    const requests = batch.filter(
+      (event): event is Recorded<ErasureRequested> => event.type === 'ErasureRequested',
+    );
     if (requests.length === 0) return;
     await sql`insert into operations select * from unnest(
       ${requests.map(({ data }) => data.operationId)}::text[],
@@ -31,6 +33,8 @@ export async function subjectOfOperation(
   operationId: string,
 ): Promise<SubjectId | undefined> {
   const { rows } = await sql<{ subject: SubjectId }>`
-    select subject from read_models.operations where operation_id = ${operationId}`.execute(database);
+    select subject from read_models.operations where operation_id = ${operationId}`.execute(
+    database,
+  );
   return rows[0]?.subject;
 }

@@ -12,7 +12,10 @@ import { type Database, subjectOfOperation } from '../projections/operations.pro
 export type { Erasure };
 
 /** How far long work has come. */
-export class AskOperation extends Query<{ readonly subjectId: SubjectId; readonly erasure: Erasure }> {
+export class AskOperation extends Query<{
+  readonly subjectId: SubjectId;
+  readonly erasure: Erasure;
+}> {
   constructor(readonly operationId: OperationId) {
     super();
   }
@@ -26,10 +29,16 @@ export class AnswerOperation implements IQueryHandler<AskOperation> {
     private readonly ledger: Ledger,
   ) {}
 
-  async execute({ operationId }: AskOperation): Promise<{ subjectId: SubjectId; erasure: Erasure }> {
+  async execute({
+    operationId,
+  }: AskOperation): Promise<{ subjectId: SubjectId; erasure: Erasure }> {
     const subjectId = await this.subjectOf(operationId);
-    if (!subjectId) throw new Refused('not-found', 'unknown-operation', 'there is no such operation');
-    return { subjectId, erasure: fold(erasure, await this.ledger.read(streamOf('subject', subjectId))) };
+    if (!subjectId)
+      throw new Refused('not-found', 'unknown-operation', 'there is no such operation');
+    return {
+      subjectId,
+      erasure: fold(erasure, await this.ledger.read(streamOf('subject', subjectId))),
+    };
   }
 
   /** Somebody may ask before the read model has come as far as the request; what it then lacks is awaited once. */

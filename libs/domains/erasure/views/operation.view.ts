@@ -9,7 +9,10 @@ export interface OperationView {
   readonly kind: 'erasure';
   readonly status: 'running' | 'waiting' | 'succeeded' | 'failed';
   readonly subjectId: SubjectId;
-  readonly progress?: { readonly step: Erasure['step']; readonly dutiesToRetain?: readonly string[] };
+  readonly progress?: {
+    readonly step: Erasure['step'];
+    readonly dutiesToRetain?: readonly string[];
+  };
   readonly result?: { readonly certificate: ErasureCertificate };
   readonly problem?: { readonly code: string; readonly reason: string };
 }
@@ -43,7 +46,11 @@ export function operationView(
     case 'destroyed':
       return { ...operation, status: 'running', progress: { step } };
     case 'refused':
-      return { ...operation, status: 'failed', problem: { code: 'erasure-refused', reason: erasure.reason } };
+      return {
+        ...operation,
+        status: 'failed',
+        problem: { code: 'erasure-refused', reason: erasure.reason },
+      };
     case 'completed': {
       const certificate = {
         subjectId,

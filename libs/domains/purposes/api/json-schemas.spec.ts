@@ -11,7 +11,7 @@ import { CatalogueBody } from './catalogue.shapes.js';
 
 /**
  * The JSON Schemas in docs/api/schemas are made of the shapes that read the same files. Where a shape has
- * changed: UPDATE_SCHEMAS=1 npm run jest -- libs/domains/purposes/api/json-schemas.spec.ts
+ * changed: UPDATE_SCHEMAS=1 npm run jest -- libs/domains/purposes/api/json-schemas.spec.ts, then npm run format
  */
 
 const root = join(import.meta.dirname, '../../../..');

@@ -1,4 +1,15 @@
-import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Delete,
+  Get,
+  HttpCode,
+  Inject,
+  Param,
+  Patch,
+  Post,
+  Query,
+} from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { ContactPointId, SubjectId } from '#core/kernel/ids.js';
 import type { Position } from '#core/kernel/position.js';
@@ -7,7 +18,12 @@ import type { Outcome } from '#core/ledger/ledger.js';
 import { type Receipt, receiptOf } from '#core/ledger/receipt.js';
 import { Answer, Answering } from '#core/platform/http/answer.js';
 import { Asked } from '#core/platform/http/asked.js';
-import { CurrentPrincipal, type Principal, requireScope, Requires } from '#core/platform/http/auth.guard.js';
+import {
+  CurrentPrincipal,
+  type Principal,
+  requireScope,
+  Requires,
+} from '#core/platform/http/auth.guard.js';
 import { Idempotent } from '#core/platform/http/idempotency.js';
 import { Operation } from '#core/platform/http/operation.js';
 import { idOf } from '#core/platform/http/path-id.js';
@@ -57,7 +73,10 @@ export class SubjectsController {
     tag: 'subjects',
     example: registrationExample,
     answers: { 201: receiptAnswer },
-    problems: { 409: ['already-registered'], 422: ['unknown-source', 'malformed-email', 'malformed-phone'] },
+    problems: {
+      409: ['already-registered'],
+      422: ['unknown-source', 'malformed-email', 'malformed-phone'],
+    },
   })
   async register(
     @Body() body: RegistrationBody,
@@ -76,11 +95,21 @@ export class SubjectsController {
     summary: 'Find people by an exact contact point or external reference',
     tag: 'subjects',
     example: searchExample,
-    answers: { 200: { description: 'Who is meant; nobody, one or several.', body: foundSchema, example: foundExample } },
+    answers: {
+      200: {
+        description: 'Who is meant; nobody, one or several.',
+        body: foundSchema,
+        example: foundExample,
+      },
+    },
     problems: { 422: ['malformed-email', 'malformed-phone'] },
   })
-  async search(@Body() body: SearchBody): Promise<{ subjects: readonly { subjectId: SubjectId }[] }> {
-    const [found] = await this.queries.execute(new FindSubjects([body as SubjectReference], { registeredOnly: true }));
+  async search(
+    @Body() body: SearchBody,
+  ): Promise<{ subjects: readonly { subjectId: SubjectId }[] }> {
+    const [found] = await this.queries.execute(
+      new FindSubjects([body as SubjectReference], { registeredOnly: true }),
+    );
     return { subjects: (found ?? []).map((subjectId) => ({ subjectId })) };
   }
 
@@ -89,7 +118,13 @@ export class SubjectsController {
   @Operation({
     summary: 'A person, now or as of any day',
     tag: 'subjects',
-    answers: { 200: { description: 'The person; values are masked unless revealed.', body: subjectSchema, example: subjectExample } },
+    answers: {
+      200: {
+        description: 'The person; values are masked unless revealed.',
+        body: subjectSchema,
+        example: subjectExample,
+      },
+    },
     problems: { 404: ['unknown-subject'] },
   })
   async view(
@@ -102,7 +137,9 @@ export class SubjectsController {
   ): Promise<SubjectView> {
     if (query.reveal) requireScope(principal, 'subjects:reveal');
     const actor = { kind: principal.kind, id: principal.id };
-    const view = await this.queries.execute(new ViewSubject(subjectId, query, { actor, correlationId }));
+    const view = await this.queries.execute(
+      new ViewSubject(subjectId, query, { actor, correlationId }),
+    );
     answer.revision(view.revision);
     return view;
   }

@@ -16,7 +16,15 @@ export const foundSchema = {
 
 export const subjectSchema = {
   type: 'object',
-  required: ['subjectId', 'asOf', 'position', 'revision', 'purposes', 'topics', 'objectsToMarketing'],
+  required: [
+    'subjectId',
+    'asOf',
+    'position',
+    'revision',
+    'purposes',
+    'topics',
+    'objectsToMarketing',
+  ],
   properties: {
     subjectId: text,
     asOf: instant,

@@ -12,7 +12,12 @@ import { DERIVATION, LOOKUP_INDEX, VAULT } from '#core/vault/tokens.js';
 import { derivedId } from '#core/vault/derivation.js';
 import type { Derivation, LookupIndex, Vault } from '#core/vault/port.js';
 import type { ContactKind } from '../domain/subjects.events.js';
-import { addContactPoint, mustBeRegistered, removeContactPoint, subject } from '../domain/subjects.js';
+import {
+  addContactPoint,
+  mustBeRegistered,
+  removeContactPoint,
+  subject,
+} from '../domain/subjects.js';
 
 export interface ContactPointInput {
   readonly kind: ContactKind;
@@ -22,7 +27,9 @@ export interface ContactPointInput {
   readonly receivedAt?: Instant;
 }
 
-export class AddContactPoint extends Command<Outcome & { readonly contactPointId: ContactPointId }> {
+export class AddContactPoint extends Command<
+  Outcome & { readonly contactPointId: ContactPointId }
+> {
   constructor(
     readonly subjectId: SubjectId,
     readonly input: ContactPointInput,
@@ -47,7 +54,13 @@ export class AddContactPointHandler implements ICommandHandler<AddContactPoint> 
     const { kind } = input;
     const region = this.config.defaultRegion;
     const value = normalisedContact(kind, input.value, { region, pointer: '/value' });
-    const contactPointId = derivedId(this.derivation, 'cpt', 'contact-point', requested.receiptId, '0');
+    const contactPointId = derivedId(
+      this.derivation,
+      'cpt',
+      'contact-point',
+      requested.receiptId,
+      '0',
+    );
     const point = { contactPointId, kind, value };
     const outcome = await this.ledger.transact(
       streamOf('subject', subjectId),

@@ -13,7 +13,10 @@ import { derivedId } from '#core/vault/derivation.js';
 import type { Derivation, LookupIndex } from '#core/vault/port.js';
 import { personFacts } from '#domains/consents/domain/facts.js';
 import { stateBasis, violationsOf } from '#domains/consents/domain/legal-basis.js';
-import { AskPrivacyCentre, type PrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
+import {
+  AskPrivacyCentre,
+  type PrivacyCentre,
+} from '#domains/purposes/queries/privacy-centre.message.js';
 import type { Collection, ContactKind, ExternalRef } from '../domain/subjects.events.js';
 import { register, subject } from '../domain/subjects.js';
 import {
@@ -102,12 +105,21 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
       }
     };
     if (!centre.sources.includes(input.source))
-      violations.push({ pointer: '/source', code: 'unknown-source', detail: 'there is no such source' });
-    attempt(() => notInTheFuture(input.collection?.collectedAt, '/collection/collectedAt', this.clock));
+      violations.push({
+        pointer: '/source',
+        code: 'unknown-source',
+        detail: 'there is no such source',
+      });
+    attempt(() =>
+      notInTheFuture(input.collection?.collectedAt, '/collection/collectedAt', this.clock),
+    );
     const contacts = (input.contactPoints ?? []).map(({ kind, value }, n) => {
       const pointer = `/contactPoints/${n}/value`;
       const region = this.config.defaultRegion;
-      return { kind, value: attempt(() => normalisedContact(kind, value, { region, pointer })) ?? '' };
+      return {
+        kind,
+        value: attempt(() => normalisedContact(kind, value, { region, pointer })) ?? '',
+      };
     });
     const seen = new Set<string>();
     (input.bases ?? []).forEach((basis, n) => {
@@ -122,7 +134,12 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
         });
       else {
         const at = basis.occurredAt ?? occurredAt;
-        for (const found of violationsOf({ ...basis, purpose, at, testimony: { comment: basis.comment } }))
+        for (const found of violationsOf({
+          ...basis,
+          purpose,
+          at,
+          testimony: { comment: basis.comment },
+        }))
           violations.push({ ...found, pointer: pointer + found.pointer });
         if (!purpose.allowedBases.includes(basis.basis) && basis.basis !== 'consent')
           violations.push({
@@ -160,24 +177,35 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
         subjectId = holder;
         continue;
       }
-      if (first && [first, ...others].some((event) => event.interactionId === receiptId)) return holder;
-      throw new Refused('conflict', 'already-registered', 'a person is registered with this reference', {
-        evidence: { subjectId: holder },
-        violations: [
-          {
-            pointer: `/externalRefs/${n}`,
-            code: 'already-registered',
-            detail: 'belongs to a person who is registered',
-          },
-        ],
-      });
+      if (first && [first, ...others].some((event) => event.interactionId === receiptId))
+        return holder;
+      throw new Refused(
+        'conflict',
+        'already-registered',
+        'a person is registered with this reference',
+        {
+          evidence: { subjectId: holder },
+          violations: [
+            {
+              pointer: `/externalRefs/${n}`,
+              code: 'already-registered',
+              detail: 'belongs to a person who is registered',
+            },
+          ],
+        },
+      );
     }
     return subjectId;
   }
 }
 
-function defaultsFor(centre: PrivacyCentre, given: readonly RegistrationBasis[]): RegistrationBasis[] {
-  return centre.defaultBases.filter(({ purpose }) => !given.some((basis) => basis.purpose === purpose));
+function defaultsFor(
+  centre: PrivacyCentre,
+  given: readonly RegistrationBasis[],
+): RegistrationBasis[] {
+  return centre.defaultBases.filter(
+    ({ purpose }) => !given.some((basis) => basis.purpose === purpose),
+  );
 }
 
 function statement(centre: PrivacyCentre, basis: RegistrationBasis, occurredAt: Instant) {

@@ -40,7 +40,13 @@ export class RestrictProcessingHandler implements ICommandHandler<RestrictProces
     const unknown = (input.purposes ?? []).flatMap((key, n) =>
       purposes[key]
         ? []
-        : [{ pointer: `/purposes/${n}`, code: 'unknown-purpose', detail: 'there is no such purpose' }],
+        : [
+            {
+              pointer: `/purposes/${n}`,
+              code: 'unknown-purpose',
+              detail: 'there is no such purpose',
+            },
+          ],
     );
     const [first, ...more] = unknown;
     if (first) throw invalid(first, ...more);

@@ -14,7 +14,9 @@ import type {
 export interface Subject {
   readonly registered: boolean;
   readonly language?: string;
-  readonly contactPoints: Readonly<Record<string, { readonly kind: ContactKind; readonly verified: boolean }>>;
+  readonly contactPoints: Readonly<
+    Record<string, { readonly kind: ContactKind; readonly verified: boolean }>
+  >;
   readonly restricted: boolean;
 }
 
@@ -22,7 +24,11 @@ export const subject = model<SubjectEvent>()<Subject>({
   name: 'subject',
   initial: { registered: false, contactPoints: {}, restricted: false },
   evolve: {
-    SubjectRegistered: (state, { data }) => ({ ...state, registered: true, language: data.language }),
+    SubjectRegistered: (state, { data }) => ({
+      ...state,
+      registered: true,
+      language: data.language,
+    }),
     ContactPointAdded: (state, { data }) => ({
       ...state,
       contactPoints: {
@@ -41,7 +47,10 @@ export const subject = model<SubjectEvent>()<Subject>({
         [data.contactPointId]: { kind: data.kind, verified: true },
       },
     }),
-    SubjectRectified: (state, { data }) => ({ ...state, language: data.language ?? state.language }),
+    SubjectRectified: (state, { data }) => ({
+      ...state,
+      language: data.language ?? state.language,
+    }),
     ProcessingRestricted: (state) => ({ ...state, restricted: true }),
     RestrictionLifted: (state) => ({ ...state, restricted: false }),
   },
@@ -87,7 +96,11 @@ export function removeContactPoint(contactPointId: ContactPointId): Decide {
   return ({ contactPoints }) => {
     const known = contactPoints[contactPointId];
     if (!known)
-      throw new Refused('not-found', 'unknown-contact-point', 'this person has no such contact point');
+      throw new Refused(
+        'not-found',
+        'unknown-contact-point',
+        'this person has no such contact point',
+      );
     return [{ type: 'ContactPointRemoved', data: { contactPointId, kind: known.kind } }];
   };
 }
@@ -116,8 +129,8 @@ export function liftRestriction(note?: string): Decide {
 /** Every command on a person but their registration needs them to be known. */
 export function mustBeRegistered<E>(facts: readonly E[] = []) {
   return ({ registered }: Subject): readonly E[] => {
-    if (!registered) throw new Refused('not-found', 'unknown-subject', 'there is no such person', {});
+    if (!registered)
+      throw new Refused('not-found', 'unknown-subject', 'there is no such person', {});
     return facts;
   };
 }
-

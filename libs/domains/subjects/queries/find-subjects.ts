@@ -24,7 +24,10 @@ export class FindSubjectsHandler implements IQueryHandler<FindSubjects> {
         return { kind: referenceKind(system), value: id };
       }
       const { kind, value } = reference.contactPoint;
-      return { kind, value: normalisedContact(kind, value, { region, pointer: '/contactPoint/value' }) };
+      return {
+        kind,
+        value: normalisedContact(kind, value, { region, pointer: '/contactPoint/value' }),
+      };
     });
     const found = (await this.index.findMany(wanted)) as readonly (readonly SubjectId[])[];
     if (!options.registeredOnly) return found;

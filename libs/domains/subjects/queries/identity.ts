@@ -50,7 +50,10 @@ export function identityView(
         registeredAt: event.occurredAt,
         language,
         name: show('text', present(event.data.name)),
-        collection: collection && { ...collection, origin: show('text', present(event.data.origin)) },
+        collection: collection && {
+          ...collection,
+          origin: show('text', present(event.data.origin)),
+        },
         contactPoints: [],
         externalRefs: present(externalRefs)?.map(({ system, id }) => ({
           system,
@@ -73,7 +76,13 @@ function changed(
       return view;
     case 'ContactPointAdded': {
       const { contactPointId: id, kind, value } = event.data;
-      const point = { id, kind, value: show(kind, present(value)), verified: false, since: event.occurredAt };
+      const point = {
+        id,
+        kind,
+        value: show(kind, present(value)),
+        verified: false,
+        since: event.occurredAt,
+      };
       return { ...view, contactPoints: [...view.contactPoints, point] };
     }
     case 'ContactPointRemoved':

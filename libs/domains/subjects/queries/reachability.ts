@@ -15,7 +15,9 @@ export class AnswerReachability implements IQueryHandler<AskReachability> {
   async execute({ subjectIds }: AskReachability): Promise<readonly Reachability[]> {
     const names = subjectIds.map((id) => streamOf('subject', id));
     const streams = await this.ledger.readMany(names);
-    const identities = names.map((name) => (streams.get(name) ?? []).filter(({ type }) => IDENTITY.has(type)));
+    const identities = names.map((name) =>
+      (streams.get(name) ?? []).filter(({ type }) => IDENTITY.has(type)),
+    );
     const opened = await this.ledger.open(identities.flat() as Recorded[]);
     let next = 0;
     return identities.map((events) => {
@@ -23,7 +25,9 @@ export class AnswerReachability implements IQueryHandler<AskReachability> {
       const { externalRefs = [], contactPoints = [] } = identityView(own, true) ?? {};
       return {
         externalRefs,
-        contactPoints: contactPoints.flatMap(({ kind, value }) => (value === undefined ? [] : [{ kind, value }])),
+        contactPoints: contactPoints.flatMap(({ kind, value }) =>
+          value === undefined ? [] : [{ kind, value }],
+        ),
       };
     });
   }

@@ -37,7 +37,11 @@ export interface SubjectView {
 export class ViewSubject extends Query<SubjectView> {
   constructor(
     readonly subjectId: SubjectId,
-    readonly asked: { readonly asOf?: Instant; readonly knownAt?: KnownAt; readonly reveal: boolean },
+    readonly asked: {
+      readonly asOf?: Instant;
+      readonly knownAt?: KnownAt;
+      readonly reveal: boolean;
+    },
     readonly reader: { readonly actor: Actor; readonly correlationId: string },
   ) {
     super();
@@ -60,7 +64,9 @@ export class ViewSubjectHandler implements IQueryHandler<ViewSubject> {
     const last = all.at(-1);
     if (!last) throw new Refused('not-found', 'unknown-subject', 'there is no such person');
     if (asked.reveal)
-      await this.commands.execute(new RecordLook({ viewed: 'subject', subjectId, asOf, knownAt }, reader));
+      await this.commands.execute(
+        new RecordLook({ viewed: 'subject', subjectId, asOf, knownAt }, reader),
+      );
 
     const position = knownAt ?? last.position;
     const [standing, opened] = await Promise.all([

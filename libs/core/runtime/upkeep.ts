@@ -1,0 +1,31 @@
+import type { PostgresIdempotencyStore } from '#core/platform/idempotency.postgres.js';
+import type { PostgresVault } from '#core/vault/postgres/vault.js';
+import type { Job } from './jobs.js';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+/** A key epoch lasts no longer: when it closes, no copy of a destroyed key opens anything any more. */
+const EPOCH_DAYS = 30;
+
+/** What the core has to do from time to time. */
+export function upkeep(vault: PostgresVault, answers: PostgresIdempotencyStore): readonly Job[] {
+  return [
+    {
+      name: 'forget-old-answers',
+      every: HOUR,
+      run: async () => void (await answers.purge()),
+    },
+    {
+      name: 'keep-keys',
+      every: DAY,
+      run: async () => {
+        const { epochStartedAt } = await vault.status();
+        const age = Date.now() - Date.parse(epochStartedAt);
+        // Rotation exports too.
+        if (age > EPOCH_DAYS * DAY) await vault.rotate();
+        else await vault.export();
+      },
+    },
+  ];
+}
