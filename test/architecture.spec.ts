@@ -153,7 +153,7 @@ const CASES: readonly [from: string, imports: string, refusedBy?: string][] = [
     '#domains/purposes/domain/purposes.events.js',
     'event-types-only',
   ],
-  ['domains/consents/projections/a', '#domains/consents/domain/consents.js', 'projections'],
+  ['domains/consents/projections/a', '#domains/purposes/domain/b.js', 'projections'],
   ['domains/consents/projections/a', '#domains/purposes/projections/b.js', 'projections'],
   ['domains/consents/projections/a', '#core/ledger/port.js', 'projections'],
 
@@ -162,7 +162,8 @@ const CASES: readonly [from: string, imports: string, refusedBy?: string][] = [
   ['domains/consents/queries/a', '@nestjs/cqrs'],
   ['domains/consents/queries/a', 'kysely', 'queries'],
   ['domains/consents/queries/a', '#domains/purposes/projections/b.js', 'queries'],
-  ['domains/consents/queries/a', '#core/vault/port.js', 'queries'],
+  ['domains/consents/queries/a', '#core/vault/port.js', 'queries-and-keys'],
+  ['domains/consents/queries/a', '#domains/purposes/queries/b.js', 'messages-only'],
 
   ['domains/consents/reactions/a', 'type #domains/purposes/domain/purposes.events.js'],
   ['domains/consents/reactions/a', '#domains/consents/commands/b.js'],
@@ -195,7 +196,7 @@ const CASES: readonly [from: string, imports: string, refusedBy?: string][] = [
   ['apps/server/a', '#core/runtime/b.js'],
   ['apps/server/a', '@nestjs/core'],
   ['apps/server/a', '#domains/consents/commands/b.js', 'apps'],
-  ['apps/server/a', '#core/ledger/port.js', 'apps'],
+  ['apps/server/a', '#domains/consents/projections/b.js', 'apps'],
   ['apps/server/a', 'kysely', 'apps'],
   ['apps/server/a', '../worker/b.js', 'nothing-imports-apps'],
   ['core/runtime/a', '../../../apps/server/b.js', 'nothing-imports-apps'],

@@ -5,7 +5,7 @@ import { readConfig } from '#core/platform/config.js';
 import { Api } from './api.js';
 import { connect } from './connection.js';
 import { importFile } from './import-file.js';
-import { EXIT, Output } from './output.js';
+import { EXIT, Output, ReaderGone } from './output.js';
 import {
   askAudience,
   askCounts,
@@ -213,7 +213,8 @@ try {
   await program.parseAsync();
   process.exitCode = exitCode;
 } catch (error) {
-  if (error instanceof CommanderError)
+  if (error instanceof ReaderGone) process.exitCode = EXIT.ok;
+  else if (error instanceof CommanderError)
     process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   else {
     process.stderr.write(`${error instanceof Error ? error.message : 'failed'}\n`);

@@ -1,11 +1,18 @@
 /** What a command says: results to standard output, everything else to standard error. */
 export class Output {
   private shownAt = 0;
+  private unread = false;
 
-  constructor(readonly json: boolean) {}
+  constructor(readonly json: boolean) {
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      this.unread = true;
+    });
+  }
 
   /** The command's result: as one JSON document, or in words. */
   result(value: object, words: string): void {
+    if (this.unread) throw new ReaderGone();
     process.stdout.write(this.json ? `${JSON.stringify(value)}\n` : `${words}\n`);
   }
 
@@ -25,6 +32,11 @@ export class Output {
   note(text: string): void {
     process.stderr.write(`${text}\n`);
   }
+}
+
+/** Whoever read the results, such as `head`, has had enough: nothing went wrong. */
+export class ReaderGone extends Error {
+  override readonly name = 'ReaderGone';
 }
 
 /** Exit codes that scripts can trust. */

@@ -6,10 +6,8 @@ import { SlicesModule } from '#domains/slices.module.js';
 /** The whole product in one process. */
 @Module({})
 export class AppModule {
-  static over(runtime: Runtime): DynamicModule {
-    return {
-      module: AppModule,
-      imports: [RuntimeModule.with(runtime), SlicesModule.over(runtime)],
-    };
-  }
+  static readonly over = (runtime: Runtime): DynamicModule => ({
+    module: AppModule,
+    imports: [RuntimeModule.with(runtime), SlicesModule.over(runtime)],
+  });
 }

@@ -105,6 +105,24 @@ describe('a reactor', () => {
     expect((await effectsOf(w.db)).get(bad?.stream as string)?.at(-1)).toBe(position);
   });
 
+  test('that can do nothing for a while takes no memory for it, and all is done in order later', async () => {
+    await w.log.append(someEvents(1_000, 300));
+    let broken = true;
+    const projector = running(
+      effects(w.db, () => {
+        if (broken) throw new Error('not now');
+      }),
+    );
+    expect(await projector.waitFor(await headOf(w.log), ['effects'], { timeoutMs: 20_000 })).toBe(
+      true,
+    );
+    expect((await projector.status())[0]?.parked).toBe(900);
+    broken = false;
+    const wanted = await untilDone();
+    expect(await effectsOf(w.db)).toEqual(wanted);
+    await until('nothing is parked', async () => (await projector.status())[0]?.parked === 0);
+  });
+
   test('remembers over a restart what waits', async () => {
     await w.log.append(someEvents(100, 5));
     const all = await everything(w.log);

@@ -192,6 +192,46 @@ describe('a rebuild', () => {
     expect(await tallyRows(w.db)).toEqual(foldTally(await everything(w.log)));
   });
 
+  test.each(['drop table read_models.tally', 'drop schema read_models cascade'])(
+    'brings back what somebody dropped: %s',
+    async (drop) => {
+      const first = await liveWith(300);
+      await first.stop();
+      await sql.raw(drop).execute(w.owner);
+      const projector = w.projector({ projections: [tally()] });
+      projector.start();
+      const position = await w.log.append(someEvents(30, 50, 300));
+      expect(await projector.waitFor(position, ['tally'], { timeoutMs: 10_000 })).toBe(true);
+      expect(await tallyRows(w.db)).toEqual(foldTally(await everything(w.log)));
+      expect(await projector.status()).toMatchObject([{ status: 'running', laggingSeconds: 0 }]);
+
+      // While it runs, it stops loudly, and an operator has it rebuilt.
+      await sql`drop table read_models.tally`.execute(w.owner);
+      await w.log.append(someEvents(30, 50, 330));
+      await until('it stops', async () => (await projector.status())[0]?.status === 'stopped');
+      await projector.rebuild(['tally']);
+      expect(await tallyRows(w.db)).toEqual(foldTally(await everything(w.log)));
+    },
+  );
+
+  test('ends with its projector, and keeps what it has', async () => {
+    await w.log.append(someEvents(1_000));
+    const projector = w.projector({ projections: [tally({ before: () => sleep(20) })] });
+    let done = 0;
+    const rebuilding = projector.rebuild(['tally'], {
+      limit: 50,
+      onProgress: (progress) => (done = progress.done),
+    });
+    await Promise.all([
+      expect(rebuilding).rejects.toThrow('the projector stops'),
+      until('some of it is done', () => done > 100).then(() => projector.stop()),
+    ]);
+    expect((await projector.status())[0]?.rebuild).toMatchObject({
+      applied: done,
+      owner: undefined,
+    });
+  });
+
   test('says so where a projection creates what can not be moved', async () => {
     const { create, ...rest } = tally();
     const odd = {

@@ -73,7 +73,7 @@ export class Config {
   }
 
   /** The same but for these. */
-  with(changes: Partial<Pick<Config, 'databaseUrl' | 'dataDirectory'>>): Config {
+  with(changes: Partial<Pick<Config, 'databaseUrl' | 'dataDirectory' | 'roles'>>): Config {
     return Object.freeze(Object.assign(Object.create(Config.prototype) as Config, this, changes));
   }
 

@@ -4,7 +4,7 @@ import type { Checkpoint, CheckpointTable } from './checkpoint.js';
 import { describe, MustStop, OwnershipLost, reasonOf } from './failure.js';
 import { acquire, type Lease, release, stopWith } from './lease.js';
 import type { LogReader } from './log-reader.js';
-import type { Nudge } from './nudge.js';
+import { Nudge } from './nudge.js';
 
 /** What all runners of one process share. */
 export interface Surroundings {
@@ -60,7 +60,17 @@ export class Retries {
     this.reason = undefined;
   }
 
-  failed(surroundings: Surroundings, name: string, error: unknown): number {
+  /** Counts a failure, tells of it and waits, which nobody who waits for us can cut short. */
+  async wait(
+    surroundings: Surroundings,
+    name: string,
+    error: unknown,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await new Nudge().sleep(this.failed(surroundings, name, error), signal);
+  }
+
+  private failed(surroundings: Surroundings, name: string, error: unknown): number {
     this.attempt++;
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     this.reason = reasonOf(cause);
@@ -77,7 +87,6 @@ export interface Turn {
   readonly evenIfStopped: boolean;
   readonly signal: AbortSignal;
   readonly retries: Retries;
-  readonly nudge: Nudge;
 }
 
 export type TurnResult = 'done' | 'lost' | 'busy' | 'stopped' | 'failed';
@@ -122,7 +131,7 @@ export async function takeTurn(
     } catch {
       // The database is away as well; the lease runs out.
     }
-    await turn.nudge.sleep(retries.failed(surroundings, name, error), turn.signal);
+    await retries.wait(surroundings, name, error, turn.signal);
     return 'failed';
   }
 }

@@ -110,11 +110,8 @@ export async function advance(
   schema?: string,
 ): Promise<void> {
   const caughtUpAt = momentOf(step.caughtUpAt);
-  const settings =
-    schema === undefined
-      ? sql``
-      : sql`, set_config('search_path', ${searchPath(schema)}, true) as path,
-          set_config('idle_in_transaction_session_timeout', ${String(lease.milliseconds)}, true) as idle`;
+  const path = schema === undefined ? sql`` : setting('search_path', searchPath(schema));
+  const idle = setting('idle_in_transaction_session_timeout', String(lease.milliseconds));
   const { rows } = await sql`
     update ${tableOf(lease.table)}
        set position = ${step.to}::bigint,
@@ -128,8 +125,13 @@ export async function advance(
            updated_at = clock_timestamp()
      where name = ${lease.name} and epoch = ${lease.epoch}::bigint
        and position = ${lease.position}::bigint
-    returning name ${settings}`.execute(tx);
+    returning name ${idle} ${path}`.execute(tx);
   if (rows.length === 0) throw new OwnershipLost(lease.name);
+}
+
+/** For the rest of the transaction. */
+function setting(name: string, value: string) {
+  return sql`, set_config(${sql.lit(name)}, ${value}, true)`;
 }
 
 /** Remembers in memory what `advance` wrote, after its transaction was committed. */

@@ -15,7 +15,10 @@ async function run(db: Kysely<unknown>, script: string): Promise<void> {
  * `caught_up_at`: everything recorded before that moment is in the rows.
  *
  * The role that runs the ledger owns the schema of the read models, and gets schemas to rebuild in from a
- * function: it needs no right to create any other.
+ * function: it needs no right to create any other. The function brings the read models' schema back as well
+ * where it was dropped: everything in it can be made again.
+ *
+ * Of the parked events of one stream only the first has a time; those behind it wait for `infinity`.
  */
 const CHECKPOINTS = `
 DO $$
@@ -61,6 +64,7 @@ CREATE TABLE projector.parked (
   PRIMARY KEY (reactor, position)
 );
 CREATE INDEX parked_by_stream ON projector.parked (reactor, stream, position);
+CREATE INDEX parked_by_time ON projector.parked (reactor, next_attempt_at);
 
 CREATE FUNCTION projector.create_rebuild_schema(projection text) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -69,6 +73,7 @@ BEGIN
     RAISE EXCEPTION 'not the name of a projection';
   END IF;
   EXECUTE format('CREATE SCHEMA %I AUTHORIZATION ledger_runtime', 'rebuild_' || projection);
+  CREATE SCHEMA IF NOT EXISTS read_models AUTHORIZATION ledger_runtime;
 END $$;
 REVOKE ALL ON FUNCTION projector.create_rebuild_schema(text) FROM PUBLIC;
 

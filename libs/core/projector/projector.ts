@@ -3,7 +3,7 @@ import { comparePositions, type Position, START } from '#core/kernel/position.js
 import { type Checkpoint, readCheckpoints, type Status, type StopReason } from './checkpoint.js';
 import type { Notice, Surroundings } from './keep.js';
 import { resume } from './lease.js';
-import type { LogReader } from './log-reader.js';
+import { type LogReader, settled } from './log-reader.js';
 import { countParked, hurry } from './parked.js';
 import type { Projection } from './projection.js';
 import { type Reactor, type ReactorOptions, ReactorRunner } from './reactor.js';
@@ -68,6 +68,8 @@ export class Projector {
   private readonly surroundings: Surroundings;
   private readonly runners: ReadonlyMap<string, ProjectionRunner | ReactorRunner>;
   private readonly waiting: Waiting;
+  private closing = new AbortController();
+  private readonly rebuilding = new Set<Promise<unknown>>();
   private running:
     { readonly stopping: AbortController; readonly ended: Promise<unknown> } | undefined;
 
@@ -85,7 +87,10 @@ export class Projector {
       db,
       (name) => versions.get(name),
       (name) => this.runners.get(name)?.leading ?? false,
-      (name) => this.runners.get(name)?.nudge.fire(),
+      (name) => {
+        const runner = this.runners.get(name);
+        if (runner?.leading) runner.nudge.fire();
+      },
     );
     const runners = [
       ...projections.map(
@@ -110,11 +115,16 @@ export class Projector {
     this.running = { stopping, ended };
   }
 
-  /** Finishes the batches under way and gives the leases back, so that another process goes on at once. */
+  /**
+   * Finishes the batches under way and gives the leases back, so that another process goes on at once.
+   * Rebuilds asked for here are cancelled.
+   */
   async stop(): Promise<void> {
-    const { running } = this;
+    const { running, closing } = this;
     running?.stopping.abort();
-    await running?.ended;
+    closing.abort(new Error('the projector stops'));
+    this.closing = new AbortController();
+    await Promise.all([running?.ended, ...this.rebuilding]);
     this.running = undefined;
     this.waiting.close();
   }
@@ -207,9 +217,14 @@ export class Projector {
     });
     const switched = new Map<string, Position>();
     const limit = options.limit ?? this.options.runner?.rebuildLimit;
+    const asked = options.signal ? [options.signal] : [];
+    const signal = AbortSignal.any([this.closing.signal, ...asked]);
     for (const projection of chosen) {
-      const position = await rebuild(this.surroundings, projection, { ...options, limit });
-      switched.set(projection.name, position);
+      const rebuilding = rebuild(this.surroundings, projection, { ...options, limit, signal });
+      const ended = settled(rebuilding);
+      this.rebuilding.add(ended);
+      void ended.then(() => this.rebuilding.delete(ended));
+      switched.set(projection.name, await rebuilding);
       this.waiting.forget(projection.name);
       this.runners.get(projection.name)?.nudge.fire();
     }

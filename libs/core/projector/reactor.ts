@@ -10,13 +10,15 @@ import { reading } from './log-reader.js';
 import { Nudge } from './nudge.js';
 import {
   type Backoff,
+  blockedOf,
   delayAfter,
+  dueStreams,
   firstOf,
   park,
   type Parked,
   postpone,
   unpark,
-  waitingStreams,
+  untilNextDue,
 } from './parked.js';
 import type { Watcher } from './runner.js';
 
@@ -48,7 +50,8 @@ export interface ReactorOptions {
 
 /** How often it is looked whether the lease can be had, in milliseconds. */
 const STANDBY = 1_000;
-/** Parked events of one stream that are worked on before the log has its turn again. */
+/** Streams with parked events that are tried again before the log has its turn again, and events of each. */
+const RETRIES = 200;
 const DRAIN = 100;
 
 /** Drives one reactor while this process owns it, and stands by while another one does. */
@@ -85,15 +88,15 @@ export class ReactorRunner {
   }
 
   private async turn(signal: AbortSignal): Promise<TurnResult> {
-    const { surroundings, retries, nudge, evenIfStopped, reactor } = this;
+    const { surroundings, retries, evenIfStopped, reactor } = this;
     const { name } = reactor;
     try {
       await ensureCheckpoint(surroundings.db, 'checkpoints', name, 'reactor');
     } catch (error) {
-      await nudge.sleep(retries.failed(surroundings, name, error), signal);
+      await retries.wait(surroundings, name, error, signal);
       return 'failed';
     }
-    const turn = { table: 'checkpoints', name, evenIfStopped, signal, retries, nudge } as const;
+    const turn = { table: 'checkpoints', name, evenIfStopped, signal, retries } as const;
     return takeTurn(surroundings, turn, (lease) => this.lead(lease, signal));
   }
 
@@ -110,7 +113,6 @@ export class ReactorRunner {
     await whileRenewing(db, lease, async (lost) => {
       const turn = new ReactorTurn(surroundings, reactor, options, lease, signal, lost);
       this.turnOf = turn;
-      await turn.load();
       await followUnderLease({
         db,
         log,
@@ -132,9 +134,7 @@ export class ReactorRunner {
 /** One ownership of a reactor. */
 class ReactorTurn {
   /** When parked events are to be looked at, by `performance.now()`. */
-  dueAt = Infinity;
-  /** Streams with a parked event: what comes later in them waits behind it. */
-  private readonly blocked = new Set<StreamName>();
+  dueAt = 0;
 
   constructor(
     private readonly surroundings: Surroundings,
@@ -145,25 +145,21 @@ class ReactorTurn {
     private readonly lost: AbortSignal,
   ) {}
 
-  async load(): Promise<void> {
-    const waiting = await waitingStreams(this.surroundings.db, this.reactor.name);
-    for (const { stream } of waiting) this.blocked.add(stream);
-    this.setDue(waiting);
-  }
-
   /** Effects first, then the checkpoint with whatever was parked, in one transaction. */
   async onEvents(events: readonly Recorded[], mark: Mark): Promise<void> {
-    const { lease } = this;
+    const { db } = this.surroundings;
+    const streams = byStream(events);
+    const blocked = await blockedOf(db, this.reactor.name, [...streams.keys()]);
     const done = new Set<Recorded>();
     const parked: Parked[] = [];
-    await this.eachStream(byStream(events), async (ofStream) => {
+    await this.eachOf(streams, async ([stream, ofStream]) => {
       for (const event of ofStream) {
-        if (this.stopping.aborted || this.lost.aborted) return;
-        const { stream, position } = event;
-        const failed = this.blocked.has(stream)
-          ? { stream, position, reason: 'waiting', attempts: 0, delay: 0 }
-          : await this.attempt(event, 1);
-        if (failed) parked.push(failed);
+        if (this.isOver()) return;
+        const outcome = blocked.has(stream) ? behindOthers(event) : await this.attempt(event, 1);
+        if (outcome) {
+          blocked.add(stream);
+          parked.push(outcome);
+        }
         done.add(event);
       }
     });
@@ -171,43 +167,34 @@ class ReactorTurn {
     const left = events.findIndex((event) => !done.has(event));
     const finished = left < 0 ? events : events.slice(0, left);
     if (finished.length === 0) return;
-    const reached = left < 0 ? mark : markAfter(finished, mark.ledgerId);
-    await this.commit(finished, parked, reached);
-    advanced(lease, { ...reached, applied: finished.length });
-    if (parked.length > 0)
-      this.dueAt = Math.min(
-        this.dueAt,
-        performance.now() + Math.min(...parked.map(({ delay }) => delay)),
-      );
+    await this.commit(finished, parked, left < 0 ? mark : markAfter(finished, mark.ledgerId));
   }
 
   async retryParked(): Promise<void> {
     const { db } = this.surroundings;
-    const waiting = await waitingStreams(db, this.reactor.name);
-    const due = waiting.filter(({ delay }) => delay <= 0).map(({ stream }) => stream);
-    await this.eachStream(due, (stream) => this.drain(stream));
-    this.setDue(due.length === 0 ? waiting : await waitingStreams(db, this.reactor.name));
+    const { name } = this.reactor;
+    await this.eachOf(await dueStreams(db, name, RETRIES), (stream) => this.drain(stream));
+    const delay = await untilNextDue(db, name);
+    this.dueAt = delay === undefined ? Infinity : performance.now() + delay;
   }
 
   private async drain(stream: StreamName): Promise<void> {
     const { db, log } = this.surroundings;
-    for (let count = 0; count < DRAIN && !this.stopping.aborted && !this.lost.aborted; count++) {
+    for (let count = 0; count < DRAIN && !this.isOver(); count++) {
       const head = await firstOf(db, this.reactor.name, stream);
-      if (head === undefined) {
-        this.blocked.delete(stream);
-        return;
-      }
-      const event = await reading(() => log.at(head.position));
+      if (head === undefined) return;
+      const { position, attempts } = head;
+      const event = await reading(() => log.at(position));
       if (event === undefined)
-        throw new MustStop(
-          head.position,
-          'checkpoint-not-in-log',
-          'a parked event is not in the log',
-        );
-      const failed = await this.attempt(event, head.attempts + 1);
+        throw new MustStop(position, 'checkpoint-not-in-log', 'a parked event is not there');
+      const failed = await this.attempt(event, attempts + 1);
       if (failed) return postpone(db, this.lease, failed);
-      await unpark(db, this.lease, head.position);
+      await unpark(db, this.lease, { stream, position });
     }
+  }
+
+  private isOver(): boolean {
+    return this.stopping.aborted || this.lost.aborted;
   }
 
   /** What is to be parked; undefined where the effect is done. */
@@ -219,7 +206,6 @@ class ReactorTurn {
       return undefined;
     } catch (error) {
       if (this.lost.aborted) throw new OwnershipLost(this.reactor.name);
-      this.blocked.add(stream);
       const reason = reasonOf(error);
       const { name } = this.reactor;
       this.surroundings.report({ kind: 'parked', name, position, reason, attempts });
@@ -229,36 +215,42 @@ class ReactorTurn {
   }
 
   private async react(event: Recorded): Promise<void> {
-    const patience = new AbortController();
+    const ending = new AbortController();
+    const takenOver = () => ending.abort(this.lost.reason);
+    this.lost.addEventListener('abort', takenOver, { once: true });
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         const error = new TookTooLong();
-        patience.abort(error);
+        ending.abort(error);
         reject(error);
       }, this.options.patience ?? 60_000);
     });
-    const signal = AbortSignal.any([this.lost, patience.signal]);
     try {
-      await Promise.race([this.reactor.react(event, signal), late]);
+      await Promise.race([this.reactor.react(event, ending.signal), late]);
     } finally {
       clearTimeout(timer);
+      this.lost.removeEventListener('abort', takenOver);
     }
   }
 
   private async commit(events: readonly Recorded[], parked: readonly Parked[], mark: Mark) {
+    const { lease } = this;
     const step: Advance = { ...mark, applied: events.length };
     // Of a page that was cut short, later events may have failed too: the next owner meets them again.
     const reached = new Set(events.map(({ position }) => position));
     const kept = parked.filter(({ position }) => reached.has(position));
     await this.surroundings.db.transaction().execute(async (tx) => {
-      await advance(tx, this.lease, step);
+      await advance(tx, lease, step);
       await park(tx, this.reactor.name, kept);
     });
+    advanced(lease, step);
+    const delays = kept.flatMap(({ delay }) => delay ?? []);
+    this.dueAt = Math.min(this.dueAt, performance.now() + Math.min(...delays));
   }
 
-  private async eachStream<T>(streams: Iterable<T>, work: (stream: T) => Promise<void>) {
-    const queue = streams[Symbol.iterator]();
+  private async eachOf<T>(items: Iterable<T>, work: (item: T) => Promise<void>) {
+    const queue = items[Symbol.iterator]();
     let failed: { error: unknown } | undefined;
     const hand = async () => {
       for (let next = queue.next(); !next.done && !failed; next = queue.next())
@@ -268,11 +260,6 @@ class ReactorTurn {
     await Promise.all(Array.from({ length: this.options.concurrency ?? 8 }, hand));
     if (failed) throw failed.error;
   }
-
-  private setDue(waiting: readonly Parked[]): void {
-    const [soonest] = waiting;
-    this.dueAt = soonest === undefined ? Infinity : performance.now() + Math.max(0, soonest.delay);
-  }
 }
 
 class TookTooLong extends Error {
@@ -280,12 +267,16 @@ class TookTooLong extends Error {
   readonly code = 'timeout';
 }
 
-function byStream(events: readonly Recorded[]): Iterable<readonly Recorded[]> {
+function behindOthers({ stream, position }: Recorded): Parked {
+  return { stream, position, reason: 'waiting', attempts: 0, delay: undefined };
+}
+
+function byStream(events: readonly Recorded[]): ReadonlyMap<StreamName, readonly Recorded[]> {
   const streams = new Map<StreamName, Recorded[]>();
   for (const event of events) {
     const ofStream = streams.get(event.stream);
     if (ofStream) ofStream.push(event);
     else streams.set(event.stream, [event]);
   }
-  return streams.values();
+  return streams;
 }

@@ -23,6 +23,7 @@ import {
   keepVacuumOut,
   LIVE_SCHEMA,
   lockProjection,
+  present,
   rebuildSchemaOf,
   switchIn,
   vacuum,
@@ -130,7 +131,7 @@ export async function rebuildTurn(
   try {
     await ensureCheckpoint(surroundings.db, 'rebuilds', name, 'projection');
   } catch (error) {
-    await turn.nudge.sleep(turn.retries.failed(surroundings, name, error), turn.signal);
+    await turn.retries.wait(surroundings, name, error, turn.signal);
     return { result: 'failed', switchedAt };
   }
   const result = await takeTurn(
@@ -191,10 +192,18 @@ class Rebuild {
   private async begin(checkpoint: Checkpoint): Promise<readonly TableObject[]> {
     const { version } = this.projection;
     const usable =
-      checkpoint.version === version && !this.turn.fromScratch && (await this.isOfThisLog());
+      checkpoint.version === version &&
+      !this.turn.fromScratch &&
+      (await this.isWhole(checkpoint)) &&
+      (await this.isOfThisLog());
     if (!usable) return this.startOver();
     this.done = checkpoint.applied;
     return checkpoint.objects;
+  }
+
+  private async isWhole({ objects }: Checkpoint): Promise<boolean> {
+    const { db, schema } = this.target;
+    return (await present(db, schema, objects)).length === objects.length;
   }
 
   private async isOfThisLog(): Promise<boolean> {
@@ -260,13 +269,14 @@ class Rebuild {
         await sql`select set_config('lock_timeout', '5s', true),
                          set_config('statement_timeout', '0', true)`.execute(tx);
         const seen = await this.live(tx, sql``);
-        await keepVacuumOut(tx, LIVE_SCHEMA, seen.objects);
+        const old = await present(tx, LIVE_SCHEMA, seen.objects);
+        await keepVacuumOut(tx, LIVE_SCHEMA, old);
         await keepVacuumOut(tx, target.schema, fresh);
         const live = await this.live(tx, sql`for update`);
         if (live.version !== seen.version) throw new NotNow();
         await this.catchUp(tx, within, live);
-        await keepReadersOut(tx, live.objects, SWITCH_PATIENCE);
-        await switchIn(tx, projection, fresh, live.objects);
+        await keepReadersOut(tx, old, SWITCH_PATIENCE);
+        await switchIn(tx, projection, fresh, old);
         await this.replaceCheckpoint(tx);
       });
       return within.position;

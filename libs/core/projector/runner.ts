@@ -9,7 +9,14 @@ import type { Lease } from './lease.js';
 import { Nudge } from './nudge.js';
 import type { Projection } from './projection.js';
 import { rebuildTurn } from './rebuild.js';
-import { createBeside, creating, LIVE_SCHEMA, lockProjection, switchIn } from './tables.js';
+import {
+  createBeside,
+  creating,
+  LIVE_SCHEMA,
+  lockProjection,
+  present,
+  switchIn,
+} from './tables.js';
 
 /** Events a batch: large enough that a commit a batch costs little, small enough to be visible soon. */
 const LIMIT = 1_000;
@@ -37,7 +44,10 @@ export interface RunnerOptions {
   readonly rebuildLimit?: number;
 }
 
-/** Drives one projection while this process owns it, and stands by while another one does. */
+/**
+ * Drives one projection while this process owns it, and stands by while another one does. Tables of older
+ * code, and tables that somebody dropped, are rebuilt first.
+ */
 export class ProjectionRunner {
   readonly retries = new Retries();
   readonly nudge = new Nudge();
@@ -70,34 +80,35 @@ export class ProjectionRunner {
   }
 
   private async turn(signal: AbortSignal): Promise<TurnResult> {
-    const { surroundings, retries, nudge } = this;
+    const { surroundings, retries } = this;
     const { name, version } = this.projection;
     try {
-      const { live, rebuilding } = await this.look();
+      const { live, rebuilding, whole } = await this.look();
       if (live.version > version) return await this.standBack(live, signal);
-      if ((live.version !== 0 && live.version < version) || (live.version === 0 && rebuilding))
+      const isOld = live.version !== 0 && live.version < version;
+      if (isOld || !whole || (live.version === 0 && rebuilding))
         return await this.rebuild(live, signal);
     } catch (error) {
-      await nudge.sleep(retries.failed(surroundings, name, error), signal);
+      await retries.wait(surroundings, name, error, signal);
       return 'failed';
     }
     const { evenIfStopped } = this;
-    const turn = { table: 'checkpoints', name, evenIfStopped, signal, retries, nudge } as const;
+    const turn = { table: 'checkpoints', name, evenIfStopped, signal, retries } as const;
     return takeTurn(surroundings, turn, (lease, checkpoint) =>
       this.lead(lease, checkpoint, signal),
     );
   }
 
-  private async look(): Promise<{ live: Checkpoint; rebuilding: boolean }> {
+  private async look(): Promise<{ live: Checkpoint; rebuilding: boolean; whole: boolean }> {
     const { db } = this.surroundings;
     const { name } = this.projection;
     const names = [name];
-    const live =
-      (await readCheckpoints(db, { names })).get(name) ??
-      (await ensureCheckpoint(db, 'checkpoints', name, 'projection'));
+    const live = await ensureCheckpoint(db, 'checkpoints', name, 'projection');
     const rebuilding =
       live.version === 0 && (await readCheckpoints(db, { table: 'rebuilds', names })).has(name);
-    return { live, rebuilding };
+    const { objects } = live;
+    const whole = (await present(db, LIVE_SCHEMA, objects)).length === objects.length;
+    return { live, rebuilding, whole };
   }
 
   private async lead(lease: Lease, checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {

@@ -73,6 +73,21 @@ async function objectsIn(tx: Kysely<unknown>, schema: string): Promise<readonly 
   return rows;
 }
 
+/** Those that are there: anybody may drop a read model, it comes back. */
+export async function present(
+  db: Kysely<unknown>,
+  schema: string,
+  objects: readonly TableObject[],
+): Promise<readonly TableObject[]> {
+  const { rows } = await sql<{ name: string }>`
+    select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+     where n.nspname = ${schema} and c.relname = any(${objects.map(({ name }) => name)})`.execute(
+    db,
+  );
+  const there = new Set(rows.map(({ name }) => name));
+  return objects.filter(({ name }) => there.has(name));
+}
+
 /**
  * Waits until nothing but readers and the live runner uses these tables: vacuum is sent away, and what
  * comes later waits. Readers and writers of rows are not disturbed.

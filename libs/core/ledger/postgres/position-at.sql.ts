@@ -4,19 +4,26 @@
  */
 export const positionAt = `
 create function ledger.position_at(moment timestamptz) returns bigint
-language plpgsql stable set search_path = pg_catalog, pg_temp as $$
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+as $$
 declare
   low bigint := 0;
   high bigint;
   middle bigint;
+  here bigint;
   at timestamptz;
 begin
   select e.position into high from ledger.events e order by e.position desc limit 1;
   if not found then return 0; end if;
   while low < high loop
     middle := (low + high + 1) / 2;
-    select e.recorded_at into at from ledger.events e where e.position = middle;
-    if not found then
+    select e.position, e.recorded_at into here, at from ledger.events e
+      where e.position >= middle order by e.position limit 1;
+    if here is distinct from middle then
       raise exception '%', middle using errcode = 'data_corrupted';
     end if;
     if at <= moment then low := middle; else high := middle - 1; end if;

@@ -28,7 +28,7 @@ import { failureOf, reasonOf } from './failure.js';
 import { Hints } from './hints.js';
 import { type PageStatement, smallPage, wholePage, windowPage } from './pages.sql.js';
 import { type Connecting, readingSessions } from './sessions.js';
-import { type ReadRow, readStreams, StreamReads } from './stream-reads.js';
+import { type ReadRow, readStreams, storedIn, StreamReads } from './stream-reads.js';
 
 /** All times in milliseconds. */
 export interface PostgresLedgerOptions extends Partial<Connecting> {
@@ -75,7 +75,7 @@ export class PostgresLedger implements EventStore {
   private readonly appends: AppendQueue;
   private readonly hints: Hints;
   private readonly streamReads = new StreamReads((streams, fromRevisions) =>
-    this.ask<ReadRow>('read_streams', readStreams, [streams, fromRevisions]),
+    this.ask<ReadRow>('read_streams', readStreams, [streams, fromRevisions, LAST]),
   );
   private readonly wakeUp = new WakeUp();
   private readonly pollEvery: number;
@@ -109,13 +109,10 @@ export class PostgresLedger implements EventStore {
     { upTo = LAST }: { upTo?: Position } = {},
   ): Promise<ReadonlyMap<StreamName, readonly StoredEvent[]>> {
     const found = new Map<StreamName, StoredEvent[]>(streams.map((stream) => [stream, []]));
-    const rows = await this.ask<Row>(
-      'read_many',
-      `select stream, revision, position, bytes from ledger.events
-         where stream = any($1) and position <= $2 order by stream, revision`,
-      [[...found.keys()], earlierOf(upTo, LAST)],
-    );
-    for (const row of rows) found.get(row.stream)?.push(row);
+    const asked = [...found.keys()];
+    const values = [asked, asked.map(() => 0), earlierOf(upTo, LAST)];
+    for (const row of await this.ask<ReadRow>('read_streams', readStreams, values))
+      found.get(row.stream)?.push(storedIn(row));
     return found;
   }
 
@@ -145,10 +142,11 @@ export class PostgresLedger implements EventStore {
     if (comparePositions(position, LAST) > 0) return undefined;
     const [row] = await this.ask<Row>(
       'at',
-      'select stream, revision, position, bytes from ledger.events where position = $1',
+      `select stream, revision, position, bytes from ledger.events
+         where position >= $1 order by position limit 1`,
       [position],
     );
-    return row;
+    return row?.position === position ? row : undefined;
   }
 
   async positionAt(instant: Instant): Promise<Position> {

@@ -17,9 +17,11 @@ const SILENCE = 1_000;
 
 /**
  * What every session relies on. Read committed: an append must see what was committed before its turn.
- * Every query goes by an index; a plan made while the table was small must not scan it when it is large.
+ * A plan is made once and kept, perhaps from a time when the log had five events and any plan was good.
+ * Every query here asks for an order that one index has, so with everything else forbidden that index is
+ * what it gets.
  */
-function settings({ statementTimeout, synchronousCommit }: Connecting): string {
+export function settings({ statementTimeout, synchronousCommit }: Connecting): string {
   return [
     `set role ${RUNTIME_ROLE}`,
     `set statement_timeout = ${statementTimeout}`,
@@ -27,6 +29,10 @@ function settings({ statementTimeout, synchronousCommit }: Connecting): string {
     `set time zone 'UTC'`,
     `set enable_seqscan = off`,
     `set enable_bitmapscan = off`,
+    `set enable_hashjoin = off`,
+    `set enable_mergejoin = off`,
+    `set enable_sort = off`,
+    `set enable_incremental_sort = off`,
     `set jit = off`,
     synchronousCommit === 'off'
       ? `set synchronous_commit = off`

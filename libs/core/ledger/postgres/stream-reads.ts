@@ -13,15 +13,20 @@ export interface ReadRow extends StoredEvent {
   readonly read: number;
 }
 
-/** $1 streams, $2 the revision each is read from. Events of one read are in order. */
+export function storedIn({ stream, revision, position, bytes }: ReadRow): StoredEvent {
+  return { stream, revision, position, bytes };
+}
+
+/** $1 streams, $2 the revision each is read from, $3 the last position. Events of one read are in order. */
 export const readStreams = `
 select r.number::int - 1 as read, e.stream, e.revision, e.position, e.bytes
   from unnest($1::text[], $2::int[]) with ordinality r(stream, from_revision, number)
-  join lateral (
+  cross join lateral (
     select stream, revision, position, bytes from ledger.events
-      where stream = r.stream and revision >= r.from_revision
-  ) e on true
-  order by r.number, e.revision
+      where (stream, revision) >= (r.stream, r.from_revision)
+        and (stream, revision) <= (r.stream, 2147483647) and position <= $3
+      order by stream, revision offset 0
+  ) e
 `;
 
 /** So many reads travel in one query, and so many queries at once: one long stream must not stop all others. */
@@ -65,8 +70,7 @@ export class StreamReads {
         reads.map(({ fromRevision }) => fromRevision),
       );
       const found: StoredEvent[][] = reads.map(() => []);
-      for (const { read, stream, revision, position, bytes } of rows)
-        found[read]?.push({ stream, revision, position, bytes });
+      for (const row of rows) found[row.read]?.push(storedIn(row));
       for (const [index, read] of reads.entries()) read.resolve(found[index] ?? []);
     } catch (error) {
       for (const read of reads) read.reject(error);

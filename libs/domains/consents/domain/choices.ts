@@ -126,20 +126,24 @@ export function renewConsent(
   });
 }
 
-/** Finds the latest grant at or before `at` invalid, from its beginning; without one there is nothing to find. */
+/**
+ * Finds the latest grant at or before `at` invalid, from its beginning, apart from those that were found so
+ * at another time; without one there is nothing to find.
+ */
 export function invalidateConsent(said: Said): Decide {
   return (state) => {
     const { consent } = factsOf(state, said.purpose);
-    if (consent.some((fact) => fact.kind === 'invalidated' && fact.at === said.at)) return nothing;
-    const found = new Set(consent.flatMap((f) => (f.kind === 'invalidated' ? [f.grant] : [])));
+    const found = consent.filter((fact) => fact.kind === 'invalidated');
+    const before = new Set(found.flatMap((f) => (f.at === said.at ? [] : [f.grant])));
     const grant = consent
-      .filter(({ kind, at, by }) => kind === 'given' && at <= said.at && !found.has(by.id))
+      .filter(({ kind, at, by }) => kind === 'given' && at <= said.at && !before.has(by.id))
       .reduce<ConsentFact | undefined>(
         (last, fact) => (last && last.at > fact.at ? last : fact),
         undefined,
       );
     if (!grant)
       throw new Refused('conflict', 'no-consent-given', 'there is no grant that could be invalid');
+    if (found.some((fact) => fact.at === said.at && fact.grant === grant.by.id)) return nothing;
     return [
       {
         type: 'ConsentInvalidated',

@@ -341,11 +341,14 @@ async function endPersons(tx: Transaction<unknown>, ends: readonly End[]): Promi
       and p.known_to = ${STILL_KNOWN}::bigint`.execute(tx);
 }
 
+/** What lasts for ever also holds at the last moment that can be asked about. */
+const lasting = (until: Instant) => (until === END_OF_TIME ? 'infinity' : until);
+
 /** Arrays for the columns that both tables begin with. */
 function ranges(rows: readonly Row[]) {
   return sql`
     ${rows.map((r) => r.subject)}::text[], ${rows.map((r) => r.validFrom)}::timestamptz[],
-    ${rows.map((r) => r.validTo)}::timestamptz[], ${rows.map((r) => r.knownFrom)}::bigint[],
+    ${rows.map((r) => lasting(r.validTo))}::timestamptz[], ${rows.map((r) => r.knownFrom)}::bigint[],
     ${rows.map((r) => r.knownTo ?? STILL_KNOWN)}::bigint[]`;
 }
 

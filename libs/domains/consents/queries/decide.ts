@@ -102,7 +102,8 @@ function answerTo(
   asOf: DecisionAnswer['asOf'],
   behindErasure: boolean,
 ): Answer {
-  if (erasedSince && !behindErasure) return erasedSubject;
+  // Not registered then, or not known then, comes first in the order of codes.
+  if (person && erasedSince && !behindErasure) return erasedSubject;
   const rules = centre.purposes[purpose];
   // Not yet known then: nobody was known for it either.
   if (!rules) return unknownSubject;

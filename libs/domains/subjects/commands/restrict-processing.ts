@@ -50,10 +50,12 @@ export class RestrictProcessingHandler implements ICommandHandler<RestrictProces
     );
     const [first, ...more] = unknown;
     if (first) throw invalid(first, ...more);
+    const occasion = occasionOf(requested, { source: 'officer' }, this.clock);
+    const decide = restrict({ ...input, at: occasion.occurredAt });
     return this.ledger.transact(
       streamOf('subject', subjectId),
-      occasionOf(requested, { source: 'officer' }, this.clock),
-      [step(subject, mustBeRegistered()), step(subject, restrict(input))],
+      occasion,
+      [step(subject, mustBeRegistered()), step(subject, decide)],
       requested,
     );
   }

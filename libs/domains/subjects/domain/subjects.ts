@@ -1,5 +1,6 @@
 import type { Fact } from '#core/kernel/event.js';
 import type { ContactPointId, SubjectId } from '#core/kernel/ids.js';
+import type { Instant } from '#core/kernel/instant.js';
 import { type Decision, model } from '#core/kernel/model.js';
 import { Refused } from '#core/kernel/refused.js';
 import type {
@@ -18,11 +19,23 @@ export interface Subject {
     Record<string, { readonly kind: ContactKind; readonly verified: boolean }>
   >;
   readonly restricted: boolean;
+  /** Every restriction on record, in force or lifted: its ground, purposes and time. */
+  readonly restrictions: readonly string[];
 }
+
+interface Restricting {
+  readonly ground: RestrictionGround;
+  readonly purposes?: readonly string[];
+  readonly at: Instant;
+}
+
+/** Two restrictions are one fact where these agree. */
+const restrictionKey = ({ ground, purposes, at }: Restricting) =>
+  [ground, at, ...(purposes ? [...purposes].sort() : ['*'])].join(' ');
 
 export const subject = model<SubjectEvent>()<Subject>({
   name: 'subject',
-  initial: { registered: false, contactPoints: {}, restricted: false },
+  initial: { registered: false, contactPoints: {}, restricted: false, restrictions: [] },
   evolve: {
     SubjectRegistered: (state, { data }) => ({
       ...state,
@@ -51,7 +64,11 @@ export const subject = model<SubjectEvent>()<Subject>({
       ...state,
       language: data.language ?? state.language,
     }),
-    ProcessingRestricted: (state) => ({ ...state, restricted: true }),
+    ProcessingRestricted: (state, { data, occurredAt: at }) => ({
+      ...state,
+      restricted: true,
+      restrictions: [...state.restrictions, restrictionKey({ ...data, at })],
+    }),
     RestrictionLifted: (state) => ({ ...state, restricted: false }),
   },
 });
@@ -109,12 +126,13 @@ export function rectify(identity: { readonly name?: string; readonly language?: 
   return () => [{ type: 'SubjectRectified', data: identity }];
 }
 
-export function restrict(restriction: {
-  readonly ground: RestrictionGround;
-  readonly purposes?: readonly string[];
-  readonly note?: string;
-}): Decide {
-  return () => [{ type: 'ProcessingRestricted', data: restriction }];
+/** Restricts from `at` on; nothing where this very restriction is on record. */
+export function restrict(input: Restricting & { readonly note?: string }): Decide {
+  const { at, ...data } = input;
+  return ({ restrictions }) =>
+    restrictions.includes(restrictionKey(input))
+      ? []
+      : [{ type: 'ProcessingRestricted', occurredAt: at, data }];
 }
 
 /** Lifts all restrictions; where there is none the caller is told. */
