@@ -51,6 +51,9 @@ export class Api {
         ...(consistencyToken === undefined ? {} : { 'consistency-token': consistencyToken }),
       },
       body: body === undefined ? undefined : JSON.stringify(body),
+    }).catch((error: Error) => {
+      const { code = error.message } = (error.cause ?? {}) as { code?: string };
+      throw new Error(`${this.connection.url} can not be reached (${code})`);
     });
     const text = await response.text();
     const read = text === '' ? undefined : (JSON.parse(text) as T);

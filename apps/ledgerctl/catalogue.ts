@@ -1,8 +1,18 @@
 import type { Api } from './api.js';
 import type { Output } from './output.js';
 
+interface Tally {
+  readonly defined: number;
+  readonly revised: number;
+  readonly unchanged: number;
+}
+
 export async function applyCatalogue(api: Api, file: object, out: Output): Promise<void> {
-  const { body, consistencyToken } = await api.call<object>('POST', '/v1/catalogue', file);
+  const { body, consistencyToken } = await api.call<Readonly<Record<string, Tally | string>>>(
+    'POST',
+    '/v1/catalogue',
+    file,
+  );
   // Back when visible: a question that follows is answered by these rules.
   if (consistencyToken)
     await api
@@ -13,7 +23,13 @@ export async function applyCatalogue(api: Api, file: object, out: Output): Promi
         { consistencyToken },
       )
       .catch(() => undefined);
-  out.result(body, JSON.stringify(body, null, 2));
+  const tallies = Object.entries(body).filter((entry): entry is [string, Tally] => {
+    return typeof entry[1] === 'object';
+  });
+  const words = tallies.map(([kind, { defined, revised, unchanged }]) => {
+    return `${kind}: ${defined} new, ${revised} revised, ${unchanged} as before`;
+  });
+  out.result(body, words.join('\n'));
 }
 
 export async function listCatalogue(api: Api, plural: string, out: Output): Promise<void> {

@@ -67,7 +67,14 @@ async function offline(
 
 const asOf = new Option('--as-of <time>', 'what was true then (RFC 3339 with zone)');
 const knownAt = new Option('--known-at <when>', 'what the ledger knew: a time, or position:N');
-const json = async (file: string) => JSON.parse(await readFile(file, 'utf8')) as object;
+const json = async (file: string): Promise<object> => {
+  const text = await readFile(file, 'utf8');
+  try {
+    return JSON.parse(text) as object;
+  } catch {
+    throw new Error(`${file} holds no JSON document`);
+  }
+};
 
 program
   .command('serve')
@@ -117,7 +124,7 @@ program
   .description('every event of a person, in words; a subject id or system:id')
   .addOption(asOf)
   .addOption(knownAt)
-  .option('--purpose <key>')
+  .option('--purpose <key>', 'what bears on this purpose only')
   .option('--language <tag>', 'en or de')
   .option('--reveal', 'with personal fields; the look is recorded')
   .action((subject: string, options: Record<string, string | boolean>) =>
@@ -127,8 +134,8 @@ program
 program
   .command('decide <subject> <purpose>')
   .description('may we? for a subject id or system:id')
-  .option('--channel <channel>')
-  .option('--topic <key>')
+  .option('--channel <channel>', 'email, sms, phone, post or push')
+  .option('--topic <key>', 'a topic of the purpose; needs a channel')
   .addOption(asOf)
   .addOption(knownAt)
   .action((subject: string, purpose: string, options: Record<string, string>) =>
@@ -138,8 +145,8 @@ program
 program
   .command('audience <purpose>')
   .description('everyone for whom a purpose is allowed: the counts, or with --ids the people')
-  .option('--channel <channel>')
-  .option('--topic <key>')
+  .option('--channel <channel>', 'email, sms, phone, post or push')
+  .option('--topic <key>', 'a topic of the purpose; needs a channel')
   .addOption(asOf)
   .addOption(knownAt)
   .option('--ids', 'list the subject ids')
@@ -161,21 +168,28 @@ program
     '--ground <ground>',
     'Art. 17(1): no-longer-needed, consent-withdrawn, objected, unlawful, legal-obligation, child',
   )
-  .option('--note <text>')
+  .option('--note <text>', 'sealed')
   .action((subject: string, options: { ground: string; note?: string }) =>
     online((api, out) => eraseSubject(api, subject, options, out)),
   );
 
 const keys = program.command('keys').description('API keys');
-keys.command('list').action(() => online((api, out) => listKeys(api, out)));
+keys
+  .command('list')
+  .description('every key, what it may and until when')
+  .action(() => online((api, out) => listKeys(api, out)));
 keys
   .command('issue')
-  .option('--name <name>')
+  .description('make a key; its secret is shown once')
+  .option('--name <name>', 'what it is for')
   .option('--role <role>', 'service, officer, dpo, auditor or admin')
   .option('--scopes <scopes>', 'comma-separated, in place of a role')
-  .option('--expires-at <time>')
+  .option('--expires-at <time>', 'RFC 3339; an auditor’s key must expire')
   .action((options: Record<string, string>) => online((api, out) => issueKey(api, options, out)));
-keys.command('revoke <id>').action((id: string) => online((api, out) => revokeKey(api, id, out)));
+keys
+  .command('revoke <id>')
+  .description('take a key back')
+  .action((id: string) => online((api, out) => revokeKey(api, id, out)));
 
 program
   .command('seed')
@@ -185,17 +199,22 @@ program
 
 program
   .command('rebuild [projection]')
-  .description('rebuild read models beside the live ones and switch')
-  .option('--all')
-  .action((name: string | undefined, { all }: { all?: boolean }) =>
-    offline((config, out) => rebuild(config, all ? undefined : name, out)),
-  );
+  .description('rebuild a read model, or all, beside the live one and switch')
+  .option('--all', 'every read model, one after the other')
+  .action((name: string | undefined, { all }: { all?: boolean }, command: Command) => {
+    if ((name === undefined) === (all === undefined))
+      command.error('error: name a read model, or say --all');
+    return offline((config, out) => rebuild(config, name, out));
+  });
 program
   .command('verify')
   .description('check order, contiguity of every stream, and that every event decodes')
   .action(() => offline((config, out) => verifyLog(config, out)));
 const vault = program.command('vault').description('keys of people');
-vault.command('status').action(() => offline((config, out) => vaultStatus(config, out)));
+vault
+  .command('status')
+  .description('the key epoch, and how many keys live and are destroyed')
+  .action(() => offline((config, out) => vaultStatus(config, out)));
 vault
   .command('rotate')
   .description('begin a new key epoch: whatever copies of destroyed keys exist end here')

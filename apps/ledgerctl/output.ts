@@ -1,18 +1,18 @@
+let unread = false;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  unread = true;
+});
+
 /** What a command says: results to standard output, everything else to standard error. */
 export class Output {
   private shownAt = 0;
-  private unread = false;
 
-  constructor(readonly json: boolean) {
-    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      this.unread = true;
-    });
-  }
+  constructor(readonly json: boolean) {}
 
   /** The command's result: as one JSON document, or in words. */
   result(value: object, words: string): void {
-    if (this.unread) throw new ReaderGone();
+    if (unread) throw new ReaderGone();
     process.stdout.write(this.json ? `${JSON.stringify(value)}\n` : `${words}\n`);
   }
 

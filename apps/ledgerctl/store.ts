@@ -10,7 +10,7 @@ import { CannotDecode } from '#core/ledger/codec.js';
 import { LedgerCorrupt } from '#core/ledger/port.js';
 import type { Config } from '#core/platform/config.js';
 import { openLog } from '#core/platform/logging.js';
-import { Projector } from '#core/projector/projector.js';
+import { type ProjectionStatus, Projector } from '#core/projector/projector.js';
 import { openRuntime, type Runtime } from '#core/runtime/runtime.js';
 import { eventCatalogue, guards, projections } from '#domains/slices.js';
 import { runningServer } from './connection.js';
@@ -160,6 +160,13 @@ interface Finding {
   readonly says: string;
 }
 
+/** How far a read model has come; where it stopped, at which event and why. */
+function stateOf({ status, position, laggingSeconds, error }: ProjectionStatus): string {
+  if (laggingSeconds === Infinity) return 'not made yet: a server with the role projector makes it';
+  const why = error ? `; event ${error.position}: ${error.code}, ${error.message}` : '';
+  return `${status} at ${position}, ${Math.round(laggingSeconds)} s behind${why}`;
+}
+
 /** What an operator should know before anything goes wrong. */
 export async function doctor(config: Config, out: Output): Promise<number> {
   const findings: Finding[] = [];
@@ -182,12 +189,8 @@ export async function doctor(config: Config, out: Output): Promise<number> {
     );
     found('keys', true, `${living} living, ${destroyed} destroyed`);
     const projector = new Projector({ db: database, log: ledger, projections: projections() });
-    for (const { name, status, laggingSeconds, position } of await projector.status())
-      found(
-        `read model ${name}`,
-        status === 'running',
-        `${status} at ${position}, ${Math.round(laggingSeconds)} s behind`,
-      );
+    for (const readModel of await projector.status())
+      found(`read model ${readModel.name}`, readModel.status === 'running', stateOf(readModel));
     await projector.stop();
   });
   const { mode } = await stat(keyFile);

@@ -12,12 +12,18 @@ async function main(): Promise<void> {
   const parts = { eventCatalogue, guards, serving: SERVING, module: WorkerModule.over };
   const { stop } = await startProcess(config.with({ roles }), parts, openLog(config.logLevel));
   process.stderr.write('Consent ledger worker is ready\n');
-  const end = () => void stop().then(() => process.exit(0), () => process.exit(1));
+  const end = () =>
+    void stop().then(
+      () => process.exit(0),
+      () => process.exit(1),
+    );
   process.once('SIGTERM', end);
   process.once('SIGINT', end);
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : 'the worker could not start'}\n`);
+  process.stderr.write(
+    `${error instanceof Error ? error.message : 'the worker could not start'}\n`,
+  );
   process.exit(1);
 });

@@ -236,16 +236,16 @@ describe('the ledger in PostgreSQL, when something breaks', () => {
     await database.owner.query(
       `alter table ledger.events add constraint c check (type <> 'Poison')`,
     );
-    const results = await Promise.allSettled(
-      Array.from({ length: 9 }, (_, index) => {
-        const stream = sampleStream();
-        const type = index === 4 ? 'Poison' : 'SampleRecorded';
-        return store.append(request(stream, sampleEvent(stream, { type })));
-      }),
-    );
-    expect(results.map(({ status }) => status === 'fulfilled')).toEqual(
-      Array.from({ length: 9 }, (_, index) => index !== 4),
-    );
+    const requests = Array.from({ length: 9 }, (_, index) => {
+      const stream = sampleStream();
+      const type = index === 4 ? 'Poison' : 'SampleRecorded';
+      return request(stream, sampleEvent(stream), sampleEvent(stream, { type }));
+    });
+    const results = await Promise.allSettled(requests.map((one) => store.append(one)));
+    for (const [index, { stream }] of requests.entries()) {
+      expect(results[index]?.status).toBe(index === 4 ? 'rejected' : 'fulfilled');
+      expect(await store.read(stream)).toHaveLength(index === 4 ? 0 : 2);
+    }
     expect(results[4]).toMatchObject({ reason: { code: '23514' } });
   });
 });

@@ -298,7 +298,7 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
         expect(page.body.identity?.contactPoints.map(({ kind, value }) => [kind, value])).toEqual([
           ['email', undefined],
         ]);
-        expect(page.text).not.toMatch(/Ada|Lovelace|linden\.example|Babbage|1815/i);
+        expect(page.text).not.toMatch(/Lovelace|linden\.example|Babbage|customer-1815/i);
       }
       const page = await person();
       expect(page.body.erasedAt).toBe(certified.result?.certificate.unreadableSince);
@@ -320,7 +320,7 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
       ]);
       expect(told.body.items[0]?.data).toMatchObject({ name: { erased: true } });
       expect(told.body.items[3]?.data).toMatchObject({ evidence: { erased: true }, comment: { erased: true } });
-      expect(told.text).not.toMatch(/Ada|Lovelace|linden\.example|Babbage|1815|1843|telephone|checkout-7/i);
+      expect(told.text).not.toMatch(/Lovelace|linden\.example|Babbage|customer-1815|Order 1843|telephone|checkout-7/i);
     });
 
     test('then a question about a past day has the answer it had, to those who may see the proof', async () => {

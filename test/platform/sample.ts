@@ -37,7 +37,7 @@ import {
   Public,
   Requires,
 } from '#core/platform/http/auth.guard.js';
-import { SCOPES } from '#core/platform/http/scopes.js';
+import { SCOPES } from '#core/kernel/scopes.js';
 import { ExactlyOne, Nested, NestedList, OneOf } from '#core/platform/http/shapes.js';
 import {
   IsCode,

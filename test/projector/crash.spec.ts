@@ -41,9 +41,13 @@ describe('a projector that is killed between rows and commit', () => {
     }
     child = startWorker({ ...settings, suicide: 0, ...(twin ? { twin } : {}) });
     const head = await headOf(w.log);
-    await until('all is applied', async () => {
-      return (await readCheckpoints(w.db)).get('tally')?.position === head;
-    });
+    await until(
+      'all is applied',
+      async () => {
+        return (await readCheckpoints(w.db)).get('tally')?.position === head;
+      },
+      120_000,
+    );
     return { backwards };
   }
 

@@ -142,9 +142,13 @@ describe('an owner that was frozen past its lease', () => {
     appending = false;
     await appended;
     const head = await headOf(w.log);
-    await until('all is applied', async () => {
-      return (await readCheckpoints(w.db)).get('tally')?.position === head;
-    });
+    await until(
+      'all is applied',
+      async () => {
+        return (await readCheckpoints(w.db)).get('tally')?.position === head;
+      },
+      120_000,
+    );
     return both;
   }
 

@@ -121,6 +121,27 @@ export function describeEventStore(name: string, make: () => Promise<StoreUnderT
         expect(await store.read(stream)).toHaveLength(2);
       });
 
+      test('writers who append at what they read lose nothing', async () => {
+        const [stream] = await streamWith(1);
+        const served: number[] = [];
+        await Promise.all(
+          Array.from({ length: 8 }, async () => {
+            for (let wanted = 5; wanted > 0;) {
+              const last = (await store.read(stream)).at(-1) as StoredEvent;
+              const appending = append(stream, exact(last.revision), sampleEvent(stream));
+              const appended = await appending.catch((error: unknown) => error);
+              if (appended instanceof WrongExpectedRevision) continue;
+              expect(appended).toMatchObject({ revision: last.revision + 1 });
+              served.push(last.revision + 1);
+              wanted--;
+            }
+          }),
+        );
+        const revisions = Array.from({ length: 40 }, (_, index) => index + 1);
+        expect(served.sort((a, b) => a - b)).toEqual(revisions);
+        expect(await store.read(stream)).toHaveLength(41);
+      });
+
       test('any never conflicts', async () => {
         const stream = sampleStream();
         const appended = await Promise.all(
@@ -607,11 +628,17 @@ export function describeEventStore(name: string, make: () => Promise<StoreUnderT
 
     test('a closed store says that it is', async () => {
       const other = await make();
+      const following = (async () => {
+        const { signal } = new AbortController();
+        for await (const page of other.store.follow(START, { limit: 5, signal })) void page;
+      })();
+      await new Promise((resolve) => setTimeout(resolve, 20));
       await other.store.close();
       const stream = sampleStream();
       const request = { stream, expected: ANY, events: sampleEvents(stream, 1) };
       await expect(other.store.append(request)).rejects.toBeInstanceOf(LedgerUnavailable);
       await expect(other.store.read(stream)).rejects.toBeInstanceOf(LedgerUnavailable);
+      await expect(following).rejects.toBeInstanceOf(LedgerUnavailable);
       await other.cleanup();
     });
   });

@@ -11,6 +11,8 @@ export interface Followed {
   readonly pollEvery: number;
   /** While wake-ups come thick and fast, pages are read no closer to each other than this. */
   readonly pause: number;
+  /** Whether the store was closed: it will not come back. */
+  isClosed(): boolean;
 }
 
 export interface PageAndEnd extends Page {
@@ -48,7 +50,7 @@ export async function* followLog(
       else yield { events, scannedTo };
       if (events.length < page.limit) await sleepUntil(readAt + log.pause, signal);
     } catch (error) {
-      if (!(error instanceof LedgerUnavailable)) throw error;
+      if (!(error instanceof LedgerUnavailable) || log.isClosed()) throw error;
       await sleepUntil(performance.now() + retry, signal);
       retry = Math.min(retry * 2, LONGEST_RETRY);
     } finally {

@@ -48,7 +48,7 @@ export interface EventStore {
   /**
    * Pages of the log as they come, for ever, until `signal` aborts. Ends only by abort or by throwing.
    * - Notifications are hints: MUST deliver within a second although every notification is lost.
-   * - MUST outlast times in which the store can not be reached.
+   * - MUST outlast times in which the store can not be reached, and throw LedgerUnavailable once it is closed.
    * - MUST throw LedgerCorrupt where the log ends before `after`, or before what was delivered already.
    */
   follow(after: Position, options: ReadAllOptions & { signal: AbortSignal }): AsyncIterable<Page>;

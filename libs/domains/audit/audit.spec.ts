@@ -26,7 +26,7 @@ import { kyselyOn, openPool } from '#core/platform/database.js';
 import { type Application, createApplication } from '#core/platform/http/application.js';
 import { AUTHENTICATOR, type Principal } from '#core/platform/http/auth.guard.js';
 import { DIGEST, IDEMPOTENCY_STORE } from '#core/platform/http/idempotency.js';
-import { type Scope, SCOPES } from '#core/platform/http/scopes.js';
+import { type Scope, SCOPES } from '#core/kernel/scopes.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
 import { DATABASE } from '#core/platform/tokens.js';
 import { MemoryVault } from '#core/vault/memory-vault.js';

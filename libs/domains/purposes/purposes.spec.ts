@@ -22,7 +22,7 @@ import {
   type IdempotencyStore,
 } from '#core/platform/http/idempotency.js';
 import { openApiOf } from '#core/platform/http/openapi.js';
-import { type Scope, SCOPES } from '#core/platform/http/scopes.js';
+import { type Scope, SCOPES } from '#core/kernel/scopes.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
 import { derivationUnder } from '#core/vault/derivation.js';
 import { MemoryVault } from '#core/vault/memory-vault.js';

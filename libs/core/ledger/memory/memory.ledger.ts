@@ -97,9 +97,17 @@ export class MemoryLedger implements EventStore {
   }
 
   follow(after: Position, options: ReadAllOptions & { signal: AbortSignal }): AsyncIterable<Page> {
-    const { wakeUp } = this;
-    const readPage = this.readPage.bind(this);
-    return followLog({ readPage, wakeUp, pollEvery: 500, pause: 0 }, after, options);
+    return followLog(
+      {
+        readPage: this.readPage.bind(this),
+        wakeUp: this.wakeUp,
+        pollEvery: 500,
+        pause: 0,
+        isClosed: () => this.closed,
+      },
+      after,
+      options,
+    );
   }
 
   async head(): Promise<Head | undefined> {

@@ -63,6 +63,7 @@ export class AppendQueue {
         this.underway = this.backlog.next(performance.now());
         await this.send(session, this.underway, []);
       } catch (error) {
+        refuseAll(this.underway, new OutcomeUnknown(reasonOf(error), { cause: error }));
         refuseAll(this.backlog.takeAll(), unavailable(error));
       }
       this.underway = [];

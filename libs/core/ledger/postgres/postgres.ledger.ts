@@ -122,9 +122,17 @@ export class PostgresLedger implements EventStore {
   }
 
   follow(after: Position, options: ReadAllOptions & { signal: AbortSignal }): AsyncIterable<Page> {
-    const { wakeUp, pollEvery } = this;
-    const readPage = this.readPage.bind(this);
-    return followLog({ readPage, wakeUp, pollEvery, pause: 10 }, after, options);
+    return followLog(
+      {
+        readPage: this.readPage.bind(this),
+        wakeUp: this.wakeUp,
+        pollEvery: this.pollEvery,
+        pause: 10,
+        isClosed: () => this.closing !== undefined,
+      },
+      after,
+      options,
+    );
   }
 
   async head(): Promise<Head | undefined> {

@@ -8,7 +8,7 @@ import {
 import type { FastifyRequest } from 'fastify';
 import { Refused } from '#core/kernel/refused.js';
 import { RequestRefused } from './request-refused.js';
-import type { Scope } from './scopes.js';
+import type { Scope } from '#core/kernel/scopes.js';
 
 /** Who is signed in. Holds ids only: no name, no address, no secret. */
 export interface Principal {

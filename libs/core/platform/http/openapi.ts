@@ -12,7 +12,7 @@ import {
   type OperationNote,
 } from './operation.js';
 import { routesOf, shapesTaken, type Route } from './routes.js';
-import { SCOPES } from './scopes.js';
+import { SCOPES } from '#core/kernel/scopes.js';
 import { isShape } from './reader.js';
 import type { Shape } from './shapes.js';
 

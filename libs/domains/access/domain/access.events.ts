@@ -8,21 +8,9 @@ import type { ApiKeyId, Id } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import type { Pii } from '#core/kernel/pii.js';
 import type { Position } from '#core/kernel/position.js';
+import { type Scope, SCOPES } from '#core/kernel/scopes.js';
 
-export const SCOPES = [
-  'choices:write',
-  'bases:write',
-  'decisions:read',
-  'subjects:read',
-  'subjects:reveal',
-  'events:read',
-  'evidence:read',
-  'catalogue:write',
-  'erasure:approve',
-  'access:admin',
-  'audit:read',
-] as const;
-export type Scope = (typeof SCOPES)[number];
+export { type Scope, SCOPES };
 
 export const ROLES = ['service', 'officer', 'dpo', 'auditor', 'admin'] as const;
 export type Role = (typeof ROLES)[number];

@@ -10,7 +10,7 @@ import {
   recorded,
   retryDecidesNothingNew,
 } from '#core/kernel/spec.js';
-import { SCOPES as PLATFORM_SCOPES } from '#core/platform/http/scopes.js';
+import { SCOPES as PLATFORM_SCOPES } from '#core/kernel/scopes.js';
 import { type AccessEvent, ROLES, SCOPES } from './access.events.js';
 import { apiKeys, issueApiKey, looks, recordLook, revokeApiKey, SCOPES_OF } from './access.js';
 

@@ -13,13 +13,8 @@ import {
   MaxJsonBytes,
 } from '#core/platform/http/validators.js';
 import { type Channel, CHANNELS } from '#domains/purposes/domain/purposes.events.js';
-import { CONTACT_KINDS, type ContactKind } from '#domains/subjects/domain/subjects.events.js';
-import {
-  BASIS_STATUSES,
-  type BasisStatus,
-  LEGAL_BASES,
-  type LegalBasis,
-} from '../commands/basis.message.js';
+import { ContactPointBody, ExternalRefBody } from '#domains/subjects/api/registration.shapes.js';
+import { BasisTermsBody } from './basis.shapes.js';
 
 /** What the calls on choices, bases and decisions take. */
 
@@ -129,57 +124,14 @@ export class InteractionBody {
   choices!: (PurposeChoiceBody | TopicChoiceBody | ObjectionChoiceBody)[];
 }
 
-export class BasisBody {
-  @IsIn(LEGAL_BASES)
-  basis!: LegalBasis;
-
-  @IsIn(BASIS_STATUSES)
-  status!: BasisStatus;
-
+export class BasisBody extends BasisTermsBody {
+  /** One of the privacy centre's sources. */
   @IsCode()
   source!: string;
 
   @IsOptional()
   @IsInstant()
-  occurredAt?: Instant;
-
-  @IsOptional()
-  @IsInstant()
   receivedAt?: Instant;
-
-  /** The contract, law or decision it rests on. */
-  @IsOptional()
-  @IsPlainText(500)
-  reference?: string;
-
-  /** The balancing test. */
-  @IsOptional()
-  @IsPlainText(500)
-  assessment?: string;
-
-  @IsOptional()
-  @IsInstant()
-  validUntil?: Instant;
-
-  @IsOptional()
-  @IsPlainText(2_000)
-  comment?: string;
-}
-
-class AskedContactPoint {
-  @IsIn(CONTACT_KINDS)
-  kind!: ContactKind;
-
-  @IsPlainText(500)
-  value!: string;
-}
-
-class AskedReference {
-  @IsCode()
-  system!: string;
-
-  @IsPlainText(200)
-  id!: string;
 }
 
 @ExactlyOne('subjectId', 'contactPoint', 'externalRef')
@@ -189,12 +141,12 @@ export class QuestionBody {
   subjectId?: SubjectId;
 
   @IsOptional()
-  @Nested(() => AskedContactPoint)
-  contactPoint?: AskedContactPoint;
+  @Nested(() => ContactPointBody)
+  contactPoint?: ContactPointBody;
 
   @IsOptional()
-  @Nested(() => AskedReference)
-  externalRef?: AskedReference;
+  @Nested(() => ExternalRefBody)
+  externalRef?: ExternalRefBody;
 
   @IsCode()
   purpose!: string;

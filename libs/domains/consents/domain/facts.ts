@@ -99,6 +99,11 @@ const NOTHING: PurposeFacts = {
   announced: [],
 };
 
+/** Without a prototype: `constructor` is a key like any other, and nothing is on record of it at first. */
+function noPurposes(): Record<string, PurposeFacts> {
+  return Object.create(null) as Record<string, PurposeFacts>;
+}
+
 /** What is on record of one purpose. */
 export function factsOf(state: PersonFacts, purpose: string): PurposeFacts {
   return state.purposes[purpose] ?? NOTHING;
@@ -128,10 +133,8 @@ function on<Kind extends keyof PurposeFacts>(
   fact: PurposeFacts[Kind][number],
 ): PersonFacts {
   const facts = factsOf(state, purpose);
-  return {
-    ...state,
-    purposes: { ...state.purposes, [purpose]: { ...facts, [kind]: [...facts[kind], fact] } },
-  };
+  const entry = { [purpose]: { ...facts, [kind]: [...facts[kind], fact] } };
+  return { ...state, purposes: Object.assign(noPurposes(), state.purposes, entry) };
 }
 
 type SetBasis = Met & {
@@ -171,7 +174,13 @@ export const personFacts = model<
   SubjectEvent | ConsentEvent | PreferenceEvent | ErasureEvent
 >()<PersonFacts>({
   name: 'person-facts',
-  initial: { purposes: {}, marketing: [], restrictions: [], contactPoints: [], topics: [] },
+  initial: {
+    purposes: noPurposes(),
+    marketing: [],
+    restrictions: [],
+    contactPoints: [],
+    topics: [],
+  },
   evolve: {
     SubjectRegistered: (state, event) => ({ ...state, registered: met('registered', event) }),
     ContactPointAdded: (state, event) => ({

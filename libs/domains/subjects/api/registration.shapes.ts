@@ -2,12 +2,7 @@ import { IsIn, IsOptional } from 'class-validator';
 import type { Instant } from '#core/kernel/instant.js';
 import { Nested, NestedList } from '#core/platform/http/shapes.js';
 import { IsCode, IsInstant, IsLanguage, IsPlainText } from '#core/platform/http/validators.js';
-import {
-  BASIS_STATUSES,
-  type BasisStatus,
-  LEGAL_BASES,
-  type LegalBasis,
-} from '#domains/consents/commands/basis.message.js';
+import { BasisTermsBody } from '#domains/consents/api/basis.shapes.js';
 import { CONTACT_KINDS, type ContactKind } from '../domain/subjects.events.js';
 
 /** A registration: a call's body, and with little beside it a line of a bulk recording. */
@@ -44,35 +39,9 @@ export class CollectionBody {
   collectedAt?: Instant;
 }
 
-export class RegistrationBasisBody {
+export class RegistrationBasisBody extends BasisTermsBody {
   @IsCode()
   purpose!: string;
-
-  @IsIn(LEGAL_BASES)
-  basis!: LegalBasis;
-
-  @IsIn(BASIS_STATUSES)
-  status!: BasisStatus;
-
-  @IsOptional()
-  @IsInstant()
-  occurredAt?: Instant;
-
-  @IsOptional()
-  @IsPlainText(500)
-  reference?: string;
-
-  @IsOptional()
-  @IsPlainText(500)
-  assessment?: string;
-
-  @IsOptional()
-  @IsInstant()
-  validUntil?: Instant;
-
-  @IsOptional()
-  @IsPlainText(2_000)
-  comment?: string;
 }
 
 export class RegistrationBody {

@@ -1,0 +1,36 @@
+import { expect, test } from '@jest/globals';
+import { joinCatalogues } from '#core/kernel/catalogue.js';
+import type { Position } from '#core/kernel/position.js';
+import { MemoryVault } from '#core/vault/memory-vault.js';
+import { Codec } from './codec.js';
+import { ledgerEvents, ORIGIN } from './ledger.events.js';
+
+/** Every version ever written, as it is stored. A line is added with a version and never changed. */
+const GOLDEN = [
+  `{"actor":{"id":"ledger","kind":"system"},"correlationId":"led_01983c5e-8a00-7c3e-9d51-1f0c5a7be001",
+    "data":{"ledgerId":"led_01983c5e-8a00-7c3e-9d51-1f0c5a7be001"},"id":"evt_01983c5e-8a00-7c3e-9d51-1f0c5a7be002",
+    "interactionId":"rcp_01983c5e-8a00-7c3e-9d51-1f0c5a7be003","occurredAt":"2026-03-01T12:00:00.000Z",
+    "recordedAt":"2026-03-01T12:00:00.123Z","revision":0,"salt":"q3J0u1m5Zy8nT4w7RkXcVg","source":"ledger",
+    "stream":"ledger-origin","type":"LedgerCreated","version":1}`,
+].map((lines) => lines.replaceAll(/\n\s*/g, ''));
+
+const PRESENT = [
+  { type: 'LedgerCreated', data: { ledgerId: 'led_01983c5e-8a00-7c3e-9d51-1f0c5a7be001' } },
+];
+
+test.each(GOLDEN.map((stored, index) => [PRESENT[index], stored] as const))(
+  '%j is read as it was written',
+  (present, stored) => {
+    const codec = new Codec(joinCatalogues(ledgerEvents), new MemoryVault());
+    const bytes = Buffer.from(stored);
+    const event = codec.decode({ stream: ORIGIN, revision: 0, position: '1' as Position, bytes });
+    expect(event).toMatchObject(present as object);
+  },
+);
+
+test('every version written now has such a line', () => {
+  for (const [type, { version }] of Object.entries(ledgerEvents))
+    expect(GOLDEN.some((stored) => stored.endsWith(`"type":"${type}","version":${version}}`))).toBe(
+      true,
+    );
+});
