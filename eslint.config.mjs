@@ -65,13 +65,7 @@ export default defineConfig(
     rules: { 'no-console': 'off' },
   },
   {
-    files: [
-      'libs/core/platform/config.ts',
-      'libs/core/platform/embedded-postgres.ts',
-      '**/*.spec.ts',
-      'test/**/*.ts',
-      'bench/**/*.ts',
-    ],
+    files: ['libs/core/platform/config.ts', '**/*.spec.ts', 'test/**/*.ts', 'bench/**/*.ts'],
     rules: { 'no-restricted-properties': 'off' },
   },
 );

@@ -21,7 +21,7 @@ async function onStore<T>(config: Config, run: (runtime: Runtime) => Promise<T>)
   // The embedded database of a running server is one that we can be guests of.
   const { databaseUrl } = (await runningServer(config)) ?? {};
   const beside = databaseUrl === undefined ? config : config.with({ databaseUrl });
-  const runtime = await openRuntime(beside, { eventCatalogue, guards }, openLog('warn'));
+  const runtime = await openRuntime(beside, { eventCatalogue, guards }, openLog('warn', process.stderr));
   try {
     return await run(runtime);
   } finally {
@@ -103,14 +103,14 @@ function faultOf(
 }
 
 export function rebuild(config: Config, name: string | undefined, out: Output): Promise<number> {
-  return onStore(config, async ({ database, ledger }) => {
+  return onStore(config, async ({ following, ledger }) => {
     const all = projections();
     const names = name === undefined ? all.map((one) => one.name) : [name];
     if (names.some((one) => !all.some((known) => known.name === one))) {
       out.note(`there is no such projection; there are ${all.map((one) => one.name).join(', ')}`);
       return EXIT.usage;
     }
-    const projector = new Projector({ db: database, log: ledger, projections: all });
+    const projector = new Projector({ db: following, log: ledger, projections: all });
     try {
       const switched = await projector.rebuild(names, {
         onProgress: ({ done }) => out.progress(`${done} events`),
@@ -173,7 +173,7 @@ export async function doctor(config: Config, out: Output): Promise<number> {
   const found = (check: string, ok: boolean, says: string) => findings.push({ check, ok, says });
   found('node', true, process.version);
   const keyFile = config.vaultKeyFile ?? join(config.dataDirectory, 'keys', 'epoch-keys.json');
-  await onStore(config, async ({ ledger, vault, database }) => {
+  await onStore(config, async ({ ledger, vault, following }) => {
     const head = await ledger.head();
     found(
       'log',
@@ -188,7 +188,7 @@ export async function doctor(config: Config, out: Output): Promise<number> {
       `epoch ${epoch} is ${Math.floor(days)} days old; \`ledgerctl vault rotate\` begins the next`,
     );
     found('keys', true, `${living} living, ${destroyed} destroyed`);
-    const projector = new Projector({ db: database, log: ledger, projections: projections() });
+    const projector = new Projector({ db: following, log: ledger, projections: projections() });
     for (const readModel of await projector.status())
       found(`read model ${readModel.name}`, readModel.status === 'running', stateOf(readModel));
     await projector.stop();

@@ -41,7 +41,7 @@ export class SlicesModule implements OnApplicationShutdown {
   }
 
   static over(runtime: Runtime): DynamicModule {
-    const { database, ledger, store, logger, vault, pool } = runtime;
+    const { following, ledger, store, logger, vault, pool } = runtime;
     const ports = [
       { provide: EVENT_CATALOGUE, useValue: eventCatalogue },
       { provide: STORED_EVENTS, useValue: store },
@@ -58,7 +58,7 @@ export class SlicesModule implements OnApplicationShutdown {
         inject: [ErasureReaction],
         useFactory: (erasure: ErasureReaction) =>
           new Projector({
-            db: database,
+            db: following,
             log: ledger,
             projections: projections(),
             reactors: [erasure],

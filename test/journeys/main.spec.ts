@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
 import type {
   Decision,
   Found,
@@ -35,7 +36,9 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
     contactPoints: [email],
     externalRefs: [externalRef],
     collection: { from: 'third-party', origin: 'Charles Babbage', collectedAt: daysAgo(121) },
-    bases: [{ purpose: 'sales', basis: 'contract', status: 'established', reference: 'Order 1843' }],
+    bases: [
+      { purpose: 'sales', basis: 'contract', status: 'established', reference: 'Order 1843' },
+    ],
   };
   const newsletter = { purpose: 'newsletter', channel: 'email' };
   const lastMonth = daysAgo(40);
@@ -85,7 +88,9 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
   });
 
   test('when she is registered, then she is found, and nothing is allowed but what her contract carries', async () => {
-    registered = await ledger.api.post<Receipt>('/v1/subjects', registration);
+    registered = await ledger.api.post<Receipt>('/v1/subjects', registration, {
+      idempotencyKey: 'ada-registered',
+    });
     expect(registered.status).toBe(201);
     expect(registered.body).toEqual({
       receiptId: expect.stringMatching(/^rcp_/),
@@ -175,7 +180,11 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
     });
     expect(known.body).toMatchObject({ allowed: true, position: granted.body.position });
     const unknown = await decide({ subjectId: ada, ...newsletter, knownAt: lastMonth });
-    expect(unknown.body).toMatchObject({ allowed: false, code: 'unknown-subject', knownAt: lastMonth });
+    expect(unknown.body).toMatchObject({
+      allowed: false,
+      code: 'unknown-subject',
+      knownAt: lastMonth,
+    });
   });
 
   test('when her timeline is read, then every event is in it, in words, and as of any day', async () => {
@@ -183,7 +192,10 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
     expect(body.items.map(({ type, text }) => [type, text])).toEqual([
       ['SubjectRegistered', 'Registered'],
       ['ContactPointAdded', 'Contact point added (e-mail)'],
-      ['LegalBasisEstablished', 'Legal basis contract recorded for Sales and service [sales]: established'],
+      [
+        'LegalBasisEstablished',
+        'Legal basis contract recorded for Sales and service [sales]: established',
+      ],
       ['ConsentGiven', 'Consent given for Newsletter [newsletter]'],
       ['ConsentConfirmed', 'Consent confirmed for Newsletter [newsletter]'],
       ['ConsentWithdrawn', 'Consent withdrawn for Newsletter [newsletter]'],
@@ -239,7 +251,11 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
       ]);
       operation = await ledger.api.post<Operation>(
         `/v1/subjects/${ada}/erasure`,
-        { ground: 'consent-withdrawn', note: 'By telephone, very friendly.', receivedAt: daysAgo(1) },
+        {
+          ground: 'consent-withdrawn',
+          note: 'By telephone, very friendly.',
+          receivedAt: daysAgo(1),
+        },
         { key: officer },
       );
       expect(operation.status).toBe(202);
@@ -247,18 +263,26 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
       expect(operation.headers.location).toBe(`/v1/operations/${operation.body.operationId}`);
       const waiting = await ledger.api.get<Operation>(operation.headers.location ?? '');
       expect(waiting.body).toEqual(operation.body);
-      const refused = await ledger.api.post<Problem>(`/v1/subjects/${ada}/erasure/approve`, undefined, {
-        key: officer,
-      });
+      const refused = await ledger.api.post<Problem>(
+        `/v1/subjects/${ada}/erasure/approve`,
+        undefined,
+        {
+          key: officer,
+        },
+      );
       expect([refused.status, refused.body.code]).toEqual([403, 'scope-missing']);
       const sales = await decide({ contactPoint: email, purpose: 'sales' }, { after: operation });
       expect(sales.body).toMatchObject({ allowed: true, basis: 'contract' });
     });
 
     test('then it is approved, and the operation ends with a certificate', async () => {
-      const approved = await ledger.api.post<Operation>(`/v1/subjects/${ada}/erasure/approve`, undefined, {
-        key: dpo,
-      });
+      const approved = await ledger.api.post<Operation>(
+        `/v1/subjects/${ada}/erasure/approve`,
+        undefined,
+        {
+          key: dpo,
+        },
+      );
       expect(approved.status).toBe(202);
       expect(approved.body.operationId).toBe(operation.body.operationId);
       const write = await interact({
@@ -290,7 +314,12 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
     }, 30_000);
 
     test('then subject and timeline stay, without anything personal', async () => {
-      for (const query of ['', '?reveal=true', `?asOf=${lastMonth}`, `?asOf=${lastMonth}&reveal=true`]) {
+      for (const query of [
+        '',
+        '?reveal=true',
+        `?asOf=${lastMonth}`,
+        `?asOf=${lastMonth}&reveal=true`,
+      ]) {
         const page = await person(query, { key: plain });
         expect(page.status).toBe(200);
         expect(page.body.identity?.name).toBeUndefined();
@@ -319,8 +348,13 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
         'ErasureCompleted',
       ]);
       expect(told.body.items[0]?.data).toMatchObject({ name: { erased: true } });
-      expect(told.body.items[3]?.data).toMatchObject({ evidence: { erased: true }, comment: { erased: true } });
-      expect(told.text).not.toMatch(/Lovelace|linden\.example|Babbage|customer-1815|Order 1843|telephone|checkout-7/i);
+      expect(told.body.items[3]?.data).toMatchObject({
+        evidence: { erased: true },
+        comment: { erased: true },
+      });
+      expect(told.text).not.toMatch(
+        /Lovelace|linden\.example|Babbage|customer-1815|Order 1843|telephone|checkout-7/i,
+      );
     });
 
     test('then a question about a past day has the answer it had, to those who may see the proof', async () => {
@@ -341,7 +375,11 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
     });
 
     test('then to everybody else she is erased, for any day', async () => {
-      for (const day of [{}, { asOf: lastMonth }, { knownAt: `position:${granted.body.position}` }]) {
+      for (const day of [
+        {},
+        { asOf: lastMonth },
+        { knownAt: `position:${granted.body.position}` },
+      ]) {
         const { body } = await decide({ subjectId: ada, ...newsletter, ...day }, { key: plain });
         expect(body).toMatchObject({ allowed: false, code: 'erased', reasons: ['erased'] });
         expect(body).not.toHaveProperty('event');
@@ -372,15 +410,19 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
           occurredAt: daysAgo(90),
           choices: [{ purpose: 'newsletter', decision: 'withdraw' }],
         }),
-        ledger.api.put(`${path}/bases/sales`, { basis: 'contract', status: 'ended', source: 'officer' }),
+        ledger.api.put(`${path}/bases/sales`, {
+          basis: 'contract',
+          status: 'ended',
+          source: 'officer',
+        }),
         ledger.api.post(`${path}/contact-points`, email),
         ledger.api.delete(`${path}/contact-points/${point}`),
         ledger.api.patch(`${path}/identity`, { name: 'Ada King' }),
         ledger.api.post(`${path}/restriction`, { ground: 'legal-claims' }),
         ledger.api.delete(`${path}/restriction`),
       ];
-      for (const { status, body } of await Promise.all(writes))
-        expect([status, body.code]).toEqual([410, 'subject-erased']);
+      for (const { status, body } of await Promise.all<Reply<unknown>>(writes))
+        expect([status, (body as Problem).code]).toEqual([410, 'subject-erased']);
       const [line] = (
         await ledger.api.lines('/v1/interactions/bulk', [
           {
@@ -399,7 +441,9 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
 
     test('then a second erasure is the first one', async () => {
       const head = await ledger.head();
-      const again = await ledger.api.post<Operation>(`/v1/subjects/${ada}/erasure`, { ground: 'objected' });
+      const again = await ledger.api.post<Operation>(`/v1/subjects/${ada}/erasure`, {
+        ground: 'objected',
+      });
       expect(again.status).toBe(200);
       expect(again.body).toEqual(certified);
       expect(again.headers.location).toBe(operation.headers.location);
@@ -409,6 +453,19 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
     test('then repeating what was recorded before still gives the receipt it gave', async () => {
       const receipt = await ledger.api.get<Receipt>(`/v1/receipts/${granted.body.receiptId}`);
       expect(receipt.body).toEqual({ ...granted.body, visible: true });
+      const head = await ledger.head();
+      const again = () =>
+        ledger.api.post<Receipt>('/v1/subjects', registration, {
+          idempotencyKey: 'ada-registered',
+        });
+      expect((await again()).body).toEqual(registered.body);
+      await sql`delete from platform.idempotency`.execute(ledger.runtime.database);
+      expect((await again()).body).toEqual({ ...registered.body, visible: true });
+      expect(await ledger.head()).toBe(head);
+      for (const reference of [{ contactPoint: email }, { externalRef }]) {
+        const found = await ledger.api.post<Found>('/v1/subjects/search', reference);
+        expect(found.body).toEqual({ subjects: [] });
+      }
     });
 
     test('then registering her again makes somebody new, of whom nothing was ever said', async () => {

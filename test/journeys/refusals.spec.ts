@@ -3,7 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { newId } from '#core/kernel/ids.js';
 import type { Problem, Receipt, TimelinePage } from '../support/answers.js';
 import { catalogue } from '../support/catalogue.js';
-import { type Call, type Method, type Reply, type RunningLedger, startLedger } from '../support/server.js';
+import {
+  type Call,
+  type Method,
+  type Reply,
+  type RunningLedger,
+  startLedger,
+} from '../support/server.js';
 
 /** What a call must be refused with. `at` is a pointer where it begins with a slash or is empty, else a parameter. */
 interface Refusal {
@@ -38,8 +44,7 @@ describe('given a person on record', () => {
   const choose = (...choices: readonly object[]) => interact({ choices });
   const register = (registration: object, call?: Call) =>
     send('POST', '/v1/subjects', { source: 'web-form', ...registration }, call);
-  const decide = (question: object, call?: Call) =>
-    send('POST', '/v1/decisions', question, call);
+  const decide = (question: object, call?: Call) => send('POST', '/v1/decisions', question, call);
   const setBasis = (purpose: string, basis: object, call?: Call) =>
     send('PUT', `${path}/bases/${purpose}`, { source: 'officer', ...basis }, call);
   const raw = (body: string | Buffer, contentType = 'application/json') =>
@@ -140,7 +145,7 @@ describe('given a person on record', () => {
       [
         'a choice of two kinds at once',
         () => choose({ purpose: 'sales', topic: 'new-books', channel: 'email', decision: 'on' }),
-        { status: 422, code: 'invalid-body', at: ['/choices/0'] },
+        { status: 422, code: 'invalid-body', at: ['/choices/0/topic'] },
       ],
       [
         'the same purpose twice',
@@ -257,7 +262,13 @@ describe('given a person on record', () => {
       ],
       [
         'everything that is wrong, at once',
-        () => interact({ source: 7, comment: '', language: 'x', choices: [{ ...give, noticeVersion: 0 }] }),
+        () =>
+          interact({
+            source: 7,
+            comment: '',
+            language: 'x',
+            choices: [{ ...give, noticeVersion: 0 }],
+          }),
         {
           status: 422,
           code: 'invalid-body',
@@ -422,7 +433,8 @@ describe('given a person on record', () => {
       ],
       [
         'an unknown topic',
-        () => decide({ subjectId: person, purpose: 'newsletter', topic: 'nowhere', channel: 'email' }),
+        () =>
+          decide({ subjectId: person, purpose: 'newsletter', topic: 'nowhere', channel: 'email' }),
         { status: 422, code: 'unknown-topic', at: ['/topic'] },
       ],
       [
@@ -433,7 +445,7 @@ describe('given a person on record', () => {
       [
         'somebody named twice',
         () => decide({ subjectId: person, externalRef: ref, purpose: 'sales' }),
-        { status: 422, code: 'invalid-body', at: [''] },
+        { status: 422, code: 'invalid-body', at: ['/externalRef'] },
       ],
       [
         'a day without a zone',
@@ -503,7 +515,11 @@ describe('given a person on record', () => {
       ],
       [
         'a token that nobody gave',
-        () => decide({ subjectId: person, purpose: 'sales' }, { headers: { 'consistency-token': '?' } }),
+        () =>
+          decide(
+            { subjectId: person, purpose: 'sales' },
+            { headers: { 'consistency-token': '?' } },
+          ),
         { status: 400, code: 'consistency-token-malformed', at: ['Consistency-Token'] },
       ],
       [
@@ -518,18 +534,23 @@ describe('given a person on record', () => {
       const page = await ledger.api.get<TimelinePage>(`${path}/timeline?limit=1`);
       const cursor = page.body.page.next ?? '';
       expect(cursor).not.toBe('');
-      await refusedSo(() => send('GET', `${path}/timeline?limit=1&purpose=sales&cursor=${cursor}`), {
-        status: 400,
-        code: 'cursor-mismatch',
-        at: ['cursor'],
-      });
+      await refusedSo(
+        () => send('GET', `${path}/timeline?limit=1&purpose=sales&cursor=${cursor}`),
+        {
+          status: 400,
+          code: 'cursor-mismatch',
+          at: ['cursor'],
+        },
+      );
     });
   });
 
   describe('when a body can not be read, then it is refused before anything is done', () => {
     const text = (json: string) => Buffer.from(json);
     const comment = (value: string) =>
-      text(`{"source":"web-form","comment":"${value}","choices":[{"purpose":"sales","decision":"give"}]}`);
+      text(
+        `{"source":"web-form","comment":"${value}","choices":[{"purpose":"sales","decision":"give"}]}`,
+      );
     const unsupported = { status: 415, code: 'unsupported-media-type' };
     const table: [string, Ask, Refusal][] = [
       ['broken JSON', () => raw('{"source":'), { status: 400, code: 'malformed-json' }],
@@ -549,8 +570,16 @@ describe('given a person on record', () => {
         () => raw(comment('\\ud83d')),
         { status: 422, code: 'invalid-character', at: ['/comment'] },
       ],
-      ['a list in the place of an object', () => raw('[]'), { status: 422, code: 'invalid-body', at: [''] }],
-      ['null in the place of an object', () => raw('null'), { status: 422, code: 'invalid-body', at: [''] }],
+      [
+        'a list in the place of an object',
+        () => raw('[]'),
+        { status: 422, code: 'invalid-body', at: [''] },
+      ],
+      [
+        'null in the place of an object',
+        () => raw('null'),
+        { status: 422, code: 'invalid-body', at: [''] },
+      ],
       [
         'nesting without an end',
         () => raw(`{"evidence":${'{"a":'.repeat(5_000)}1${'}'.repeat(5_000)}}`),
@@ -570,6 +599,12 @@ describe('given a person on record', () => {
         () => send('POST', '/v1/interactions/bulk', {}),
         unsupported,
       ],
+      [
+        'one question where lines are meant',
+        () => send('POST', '/v1/decisions/batch', {}),
+        unsupported,
+      ],
+      ['no lines at all', () => send('POST', '/v1/interactions/bulk'), unsupported],
       [
         '10 MB',
         () => interact({ evidence: { scan: 'x'.repeat(10_000_000) }, choices: [give] }),
@@ -629,7 +664,8 @@ describe('given a person on record', () => {
       ],
       [
         'another scheme',
-        () => interact({ choices: [give] }, { key: null, headers: { authorization: 'Basic YTpi' } }),
+        () =>
+          interact({ choices: [give] }, { key: null, headers: { authorization: 'Basic YTpi' } }),
         { status: 401, code: 'credentials-malformed', ...challenge },
       ],
       [
@@ -656,7 +692,10 @@ describe('given a person on record', () => {
 
     test('an Idempotency-Key of another body', async () => {
       const call = { idempotencyKey: 'one-body' };
-      const first = await interact({ choices: [{ objection: 'sales', decision: 'withdraw' }] }, call);
+      const first = await interact(
+        { choices: [{ objection: 'sales', decision: 'withdraw' }] },
+        call,
+      );
       expect(first.status).toBe(201);
       await refusedSo(() => interact({ choices: [give] }, call), {
         status: 422,
@@ -707,19 +746,35 @@ describe('given a person on record', () => {
         unknown,
       ],
       ['a receipt', get(`/v1/receipts/${newId('rcp')}`), { status: 404, code: 'unknown-receipt' }],
-      ['an operation', get(`/v1/operations/${newId('op')}`), { status: 404, code: 'unknown-operation' }],
+      [
+        'an operation',
+        get(`/v1/operations/${newId('op')}`),
+        { status: 404, code: 'unknown-operation' },
+      ],
       ['a purpose', get('/v1/purposes/nowhere'), { status: 404, code: 'unknown-purpose' }],
-      ['a purpose that every object has', get('/v1/purposes/toString'), { status: 404, code: 'unknown-purpose' }],
+      [
+        'a purpose that every object has',
+        get('/v1/purposes/toString'),
+        { status: 404, code: 'unknown-purpose' },
+      ],
       ['a topic', get('/v1/topics/nowhere'), { status: 404, code: 'unknown-topic' }],
       ['a notice', get(`/v1/notices/${newId('ntc')}`), { status: 404, code: 'unknown-notice' }],
-      ['the words of a hash', get(`/v1/notices/by-hash/${'0'.repeat(64)}`), { status: 404, code: 'unknown-notice' }],
+      [
+        'the words of a hash',
+        get(`/v1/notices/by-hash/${'0'.repeat(64)}`),
+        { status: 404, code: 'unknown-notice' },
+      ],
       ['an API key', get(`/v1/api-keys/${newId('key')}`), { status: 404, code: 'unknown-api-key' }],
       [
         'an API key to be taken back',
         () => send('DELETE', `/v1/api-keys/${newId('key')}`),
         { status: 404, code: 'unknown-api-key' },
       ],
-      ['a restriction to be lifted', () => send('DELETE', `${path}/restriction`), { status: 409, code: 'not-restricted' }],
+      [
+        'a restriction to be lifted',
+        () => send('DELETE', `${path}/restriction`),
+        { status: 409, code: 'not-restricted' },
+      ],
       [
         'an erasure to be approved',
         () => send('POST', `${path}/erasure/approve`),
@@ -730,7 +785,11 @@ describe('given a person on record', () => {
       [
         'a method',
         () => send('PATCH', path, {}),
-        { status: 405, code: 'method-not-allowed', headers: { allow: expect.stringMatching(/GET/) } },
+        {
+          status: 405,
+          code: 'method-not-allowed',
+          headers: { allow: expect.stringMatching(/GET/) },
+        },
       ],
       [
         'a method of a call that takes lines',

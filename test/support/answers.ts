@@ -37,11 +37,18 @@ export interface PersonPage {
   readonly erasedAt?: string;
   readonly identity?: {
     readonly name?: unknown;
-    readonly contactPoints: readonly { readonly id: string; readonly kind: string; readonly value?: unknown }[];
+    readonly contactPoints: readonly {
+      readonly id: string;
+      readonly kind: string;
+      readonly value?: unknown;
+    }[];
     readonly externalRefs?: unknown;
     readonly restriction?: unknown;
   };
-  readonly purposes: readonly (Decision & { readonly purpose: string; readonly bases: readonly object[] })[];
+  readonly purposes: readonly (Decision & {
+    readonly purpose: string;
+    readonly bases: readonly object[];
+  })[];
   readonly topics: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly objectsToMarketing: boolean;
 }
@@ -76,7 +83,12 @@ export interface Problem {
   readonly detail: string;
   readonly code: string;
   readonly traceId: string;
-  readonly errors?: readonly { readonly pointer?: string; readonly parameter?: string; readonly code: string; readonly detail: string }[];
+  readonly errors?: readonly {
+    readonly pointer?: string;
+    readonly parameter?: string;
+    readonly code: string;
+    readonly detail: string;
+  }[];
   readonly subjectId?: string;
 }
 

@@ -1,11 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -18,25 +16,26 @@ import { transformFileSync } from '@swc/core';
 const PREFIX = 'consent-ledger-test-';
 const root = join(import.meta.dirname, '..', '..');
 
-/** Jest loads this file without its own transformations, and a launcher needs no build: one file, compiled here. */
+/** Jest loads this file without its own transformations, and the launcher needs no build: one folder, compiled here. */
 async function launcher() {
-  const source = join(root, 'libs', 'core', 'platform', 'embedded-postgres.ts');
-  const { code } = transformFileSync(source, {
-    swcrc: false,
-    module: { type: 'es6' },
-    jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
-  });
-  const folder = join(root, 'node_modules', '.cache', 'consent-ledger');
-  const file = join(folder, `embedded-postgres-${hash(code)}.mjs`);
-  mkdirSync(folder, { recursive: true });
-  const staged = `${file}.${randomBytes(4).toString('hex')}`;
-  writeFileSync(staged, code);
-  renameSync(staged, file);
-  return import(pathToFileURL(file).href);
-}
-
-function hash(text) {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+  const source = join(root, 'libs', 'core', 'platform', 'embedded-postgres');
+  const cache = join(root, 'node_modules', '.cache', 'consent-ledger');
+  mkdirSync(cache, { recursive: true });
+  const compiled = mkdtempSync(join(cache, 'embedded-postgres-'));
+  try {
+    writeFileSync(join(compiled, 'package.json'), '{ "type": "module" }');
+    for (const name of readdirSync(source).filter((entry) => /^[^.]+\.ts$/.test(entry))) {
+      const { code } = transformFileSync(join(source, name), {
+        swcrc: false,
+        module: { type: 'es6' },
+        jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
+      });
+      writeFileSync(join(compiled, name.replace(/ts$/, 'js')), code);
+    }
+    return await import(pathToFileURL(join(compiled, 'start.js')).href);
+  } finally {
+    rmSync(compiled, { recursive: true, force: true });
+  }
 }
 
 /** A run that was killed leaves its PostgreSQL behind; the next one ends it. One that is still going on is let be. */

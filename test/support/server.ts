@@ -68,7 +68,8 @@ export class Api {
     call: Call = {},
   ): Promise<Reply<Body>> {
     const agent = supertest(this.url);
-    const verb = method.toLowerCase() as 'get' | 'head' | 'options' | 'post' | 'put' | 'patch' | 'delete';
+    const verb = method.toLowerCase() as
+      'get' | 'head' | 'options' | 'post' | 'put' | 'patch' | 'delete';
     const request = agent[verb](path).buffer(true).parse(asText).set(this.headersOf(method, call));
     if (body !== undefined) {
       const json = typeof body === 'object' && !Buffer.isBuffer(body);
@@ -116,7 +117,9 @@ function hasContentType({ headers = {} }: Call): boolean {
   return Object.keys(headers).some((name) => name.toLowerCase() === 'content-type');
 }
 
-function asText(stream: NodeJS.ReadableStream, done: (error: Error | null, body: string) => void): void {
+/** superagent calls its parsers with the stream; its types say that they get an answer. */
+function asText(answer: object, done: (error: Error | null, body: string) => void): void {
+  const stream = answer as NodeJS.ReadableStream;
   const chunks: Buffer[] = [];
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
   stream.on('end', () => done(null, Buffer.concat(chunks).toString('utf8')));
@@ -126,9 +129,15 @@ function asText(stream: NodeJS.ReadableStream, done: (error: Error | null, body:
 function read<Body>(text: unknown, headers: unknown): { body: Body; text: string } {
   const all = typeof text === 'string' ? text : '';
   const type = String((headers as Fields)['content-type'] ?? '');
-  if (/[/+]json\b/.test(type)) return { body: JSON.parse(all) as Body, text: all };
+  if (all !== '' && /[/+]json\b/.test(type)) return { body: JSON.parse(all) as Body, text: all };
   if (type.includes('ndjson'))
-    return { body: all.split('\n').filter(Boolean).map((line) => JSON.parse(line) as unknown) as Body, text: all };
+    return {
+      body: all
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as unknown) as Body,
+      text: all,
+    };
   return { body: undefined as Body, text: all };
 }
 
@@ -172,7 +181,7 @@ export async function startLedger(
     await cleanUp();
     throw error;
   }
-  const { key, runtime, url = '' } = server;
+  const { key = '', runtime, url = '' } = server;
   const api = new Api(url, key);
   const issue = async (asked: object): Promise<string> => {
     const issued = await api.post<{ secret: string }>('/v1/api-keys', asked);

@@ -176,7 +176,11 @@ export class Codec {
     for (let from = event.version; from < version; from++) {
       const upcast = upcasts?.[from];
       if (upcast === undefined) return `${event.type} has no upcast from version ${from}`;
-      data = upcast(data);
+      try {
+        data = upcast(data);
+      } catch {
+        return `${event.type} can not be lifted from version ${from}`;
+      }
     }
     return data as Fields;
   }

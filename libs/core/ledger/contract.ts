@@ -632,13 +632,14 @@ export function describeEventStore(name: string, make: () => Promise<StoreUnderT
         const { signal } = new AbortController();
         for await (const page of other.store.follow(START, { limit: 5, signal })) void page;
       })();
+      const ended = expect(following).rejects.toBeInstanceOf(LedgerUnavailable);
       await new Promise((resolve) => setTimeout(resolve, 20));
       await other.store.close();
       const stream = sampleStream();
       const request = { stream, expected: ANY, events: sampleEvents(stream, 1) };
       await expect(other.store.append(request)).rejects.toBeInstanceOf(LedgerUnavailable);
       await expect(other.store.read(stream)).rejects.toBeInstanceOf(LedgerUnavailable);
-      await expect(following).rejects.toBeInstanceOf(LedgerUnavailable);
+      await ended;
       await other.cleanup();
     });
   });

@@ -93,7 +93,7 @@ export interface Appended {
   readonly position: Position;
   readonly recordedAt: Instant;
   readonly events: readonly { readonly revision: number; readonly position: Position }[];
-  /** True where this was a repetition and nothing was written now. */
+  /** True where these events were stored already, perhaps by a try of this call whose answer was lost. */
   readonly repeated: boolean;
 }
 

@@ -52,6 +52,8 @@ export function openPool(options: PoolOptions): pg.Pool {
     },
   });
   pool.on('error', options.onError);
+  // Also one that ends while somebody holds it, between two statements: without a listener the process would end.
+  pool.on('connect', (client) => client.on('error', options.onError));
   return pool;
 }
 

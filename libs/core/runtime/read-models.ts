@@ -42,7 +42,7 @@ export class ProjectedReadModels implements ReadModels {
       this.seen.catch(() => (this.seenAt = -Infinity));
     }
     for (const { name, status, laggingSeconds } of await this.seen)
-      if (names.includes(name) && (status === 'stopped' || laggingSeconds > STALE_AFTER))
+      if (names.includes(name) && (status !== 'running' || laggingSeconds > STALE_AFTER))
         throw new Refused(
           'unavailable',
           'read-model-stale',

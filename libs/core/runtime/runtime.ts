@@ -13,7 +13,8 @@ import { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
 import { ledgerMigrations } from '#core/ledger/postgres/schema.js';
 import type { Config } from '#core/platform/config.js';
 import { kyselyOn, openPool, RUNTIME_ROLE } from '#core/platform/database.js';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '#core/platform/embedded-postgres.js';
+import type { EmbeddedPostgres } from '#core/platform/embedded-postgres/server.js';
+import { startEmbeddedPostgres } from '#core/platform/embedded-postgres/start.js';
 import { platformMigrations } from '#core/platform/idempotency.postgres.js';
 import { failureOf } from '#core/platform/logging.js';
 import { migrate, type MigrationReport } from '#core/platform/migrate.js';
@@ -37,6 +38,8 @@ export interface Runtime extends OpenVault {
   /** Sessions with the runtime role on the ledger's database: read models and bookkeeping. */
   readonly database: Kysely<unknown>;
   readonly pool: pg.Pool;
+  /** The same for what follows the log: statements may take their time, and nobody waits for a session. */
+  readonly following: Kysely<unknown>;
   readonly migrated: MigrationReport;
   /** Where everything lies; holds no password. */
   readonly databaseUrl: string;
@@ -78,6 +81,17 @@ export async function openRuntime(
     });
     const database = kyselyOn<unknown>(pool);
     opened.push(() => database.destroy());
+    const following = kyselyOn<unknown>(
+      openPool({
+        connectionString: url,
+        applicationName: 'consent-ledger projector',
+        role: RUNTIME_ROLE,
+        max: 12,
+        statementTimeout: 0,
+        onError: (error) => logger.warn({ failure: failureOf(error) }, 'projector session lost'),
+      }),
+    );
+    opened.push(() => following.destroy());
     const vaultPool = openPool({
       connectionString: vaultUrl,
       applicationName: 'consent-ledger vault',
@@ -105,6 +119,7 @@ export async function openRuntime(
       store,
       ledger,
       database,
+      following,
       pool,
       migrated,
       databaseUrl: url,

@@ -93,7 +93,7 @@ export class AppendQueue {
         const requests = open.map(({ request }) => request);
         const verdicts = await appendGroup(writer, requests, { id, abandons });
         this.backlog.took(open, performance.now() - began);
-        return this.settleAll(open, verdicts);
+        return this.settleAll(open, verdicts, abandons.length > 0);
       } catch (error) {
         session = undefined;
         const failure = failureOf(error);
@@ -119,8 +119,13 @@ export class AppendQueue {
     for (const append of group) await this.send(undefined, [append], lost);
   }
 
-  private settleAll(group: readonly Append[], verdicts: readonly Verdict[]): void {
-    let wrote = false;
+  /** `mayHaveWritten`: an earlier attempt, whose answer was lost. */
+  private settleAll(
+    group: readonly Append[],
+    verdicts: readonly Verdict[],
+    mayHaveWritten: boolean,
+  ): void {
+    let wrote = mayHaveWritten;
     for (const [index, append] of group.entries()) {
       const verdict = verdicts[index] as Verdict;
       if (!(verdict instanceof Error) && !verdict.repeated) wrote = true;

@@ -5,7 +5,13 @@ import type { Recorded } from '#core/kernel/event.js';
 import { streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import type { KnownAt } from '#core/kernel/moment.js';
-import { comparePositions, earlierOf, type Position, START } from '#core/kernel/position.js';
+import {
+  comparePositions,
+  earlierOf,
+  laterOf,
+  type Position,
+  START,
+} from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
 import { resolveKnownAt } from '#core/ledger/known-at.js';
 import { Ledger } from '#core/ledger/ledger.js';
@@ -69,11 +75,13 @@ export class ShowTimelineHandler implements IQueryHandler<ShowTimeline> {
   async execute({ subjectId, question, reader }: ShowTimeline): Promise<Timeline> {
     const { asOf, purpose, after, limit, language, reveal } = question;
     // Before the stream: up to here nothing can be missing from it.
-    const position = await this.upTo(question.knownAt);
+    const upTo = await this.upTo(question.knownAt);
     const stream = await this.ledger.read(streamOf('subject', subjectId));
     const last = stream.at(-1);
     if (!last) throw new Refused('not-found', 'unknown-subject', 'there is no such person');
 
+    // What came in between is in the page, as it is in the revision.
+    const position = question.knownAt ? upTo : laterOf(upTo, last.position);
     const found = selected(stream, { asOf, knownAt: position, purpose });
     const rest = after
       ? found.filter((event) => comparePositions(event.position, after) > 0)

@@ -6,7 +6,7 @@ import { CurrentPrincipal, type Principal, Requires } from '#core/platform/http/
 import { type Line, readNdjson } from '#core/platform/http/ndjson.js';
 import { Operation } from '#core/platform/http/operation.js';
 import { RequestRefused } from '#core/platform/http/request-refused.js';
-import { sendNdjson } from '#core/platform/http/streaming.js';
+import { ndjsonOf, sendNdjson } from '#core/platform/http/streaming.js';
 import { TraceId } from '#core/platform/http/trace.js';
 import { readBody } from '#core/platform/http/validated-body.js';
 import {
@@ -54,8 +54,9 @@ export class BulkController {
   ): Promise<void> {
     const { importId, firstLine } = query;
     const context = { actor: { kind, id }, apiKeyId: keyId, correlationId, importId };
+    const lines = ndjsonOf(request);
     await sendNdjson(reply, () =>
-      this.commands.execute(new RecordLines(given(request.raw, firstLine), context)),
+      this.commands.execute(new RecordLines(given(lines, firstLine), context)),
     );
   }
 }

@@ -8,7 +8,7 @@ import { type Line, readNdjson } from '#core/platform/http/ndjson.js';
 import { Operation } from '#core/platform/http/operation.js';
 import { ConsistentAt } from '#core/platform/http/preconditions.js';
 import { RequestRefused } from '#core/platform/http/request-refused.js';
-import { sendNdjson } from '#core/platform/http/streaming.js';
+import { ndjsonOf, sendNdjson } from '#core/platform/http/streaming.js';
 import { readBody } from '#core/platform/http/validated-body.js';
 import { Decide, type DecisionAnswer, type DecisionQuestion } from '../queries/decide.message.js';
 import { answerExample, questionExample } from './consents.examples.js';
@@ -82,7 +82,8 @@ export class DecisionsController {
     @ConsistentAt() consistentAt: Position | undefined,
   ): Promise<void> {
     const behindErasure = principal.scopes.has('evidence:read');
-    await sendNdjson(reply, () => this.answers(request.raw, behindErasure, consistentAt));
+    const lines = ndjsonOf(request);
+    await sendNdjson(reply, () => this.answers(lines, behindErasure, consistentAt));
   }
 
   private async *answers(

@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler, QueryBus } from '@nestjs/cqrs';
-import { streamOf, type SubjectId } from '#core/kernel/ids.js';
+import { type StreamName, streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import { fold } from '#core/kernel/model.js';
 import { Refused } from '#core/kernel/refused.js';
@@ -63,19 +63,23 @@ export class SetBasisHandler implements ICommandHandler<SetBasis> {
       [step(subject, mustBeRegistered()), step(personFacts, decide)],
       requested,
     );
-    if (
-      outcome.events.some(({ type }) => type === 'BasisSwapRefused') ||
-      outcome.events.length === 0
-    ) {
-      const facts = fold(personFacts, await this.ledger.read(stream));
-      if (swapRefused(facts, { purpose: key, basis: input.basis, at }))
-        throw new Refused(
-          'conflict',
-          'basis-swap-refused',
-          'consent was asked of this person for this purpose; no other basis can take its place',
-          { evidence: { revision: outcome.revision } },
-        );
-    }
+    if (await this.refusedSwap(outcome, stream, { purpose: key, basis: input.basis, at }))
+      throw new Refused(
+        'conflict',
+        'basis-swap-refused',
+        'consent was asked of this person for this purpose; no other basis can take its place',
+        { evidence: { revision: outcome.revision } },
+      );
     return outcome;
+  }
+
+  /** Whether the attempt was recorded as refused: by this call, by the one it repeats, or by an equal one. */
+  private async refusedSwap(
+    { events }: Outcome,
+    stream: StreamName,
+    attempt: Parameters<typeof swapRefused>[1],
+  ): Promise<boolean> {
+    if (events.length > 0) return events.some(({ type }) => type === 'BasisSwapRefused');
+    return swapRefused(fold(personFacts, await this.ledger.read(stream)), attempt);
   }
 }

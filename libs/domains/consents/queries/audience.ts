@@ -3,7 +3,7 @@ import { type IQueryHandler, Query, QueryBus, QueryHandler } from '@nestjs/cqrs'
 import type { SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import { type KnownAt, knownAtOf } from '#core/kernel/moment.js';
-import { earlierOf, type Position } from '#core/kernel/position.js';
+import { earlierOf, type Position, START } from '#core/kernel/position.js';
 import { invalid } from '#core/kernel/refused.js';
 import { resolveKnownAt } from '#core/ledger/known-at.js';
 import { Ledger } from '#core/ledger/ledger.js';
@@ -72,7 +72,7 @@ export class AnswerAudience implements IQueryHandler<AskAudience> {
     if (first) throw invalid(first, ...more);
 
     const asOf = question.asOf ?? this.clock.now();
-    const known = await resolveKnownAt(this.ledger, question.knownAt);
+    const known = await this.knownAtOf(question);
     const now = await standingPosition(this.database);
     const position = known ? earlierOf(known, now) : now;
     const knownAt = knownAtOf(question.knownAt, position);
@@ -103,6 +103,15 @@ export class AnswerAudience implements IQueryHandler<AskAudience> {
         return Object.fromEntries([...counts].filter(([code]) => code !== 'allowed').sort());
       },
     };
+  }
+
+  /** What the ledger knew then must be in the read model before it answers: never beyond the head. */
+  private async knownAtOf({ knownAt }: AudienceQuestion): Promise<Position | undefined> {
+    const known = await resolveKnownAt(this.ledger, knownAt);
+    if (known === undefined) return undefined;
+    const upTo = earlierOf(known, (await this.ledger.head())?.position ?? START);
+    await this.readModels.waitFor(upTo, ['standing']);
+    return upTo;
   }
 }
 

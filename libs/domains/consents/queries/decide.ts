@@ -3,7 +3,7 @@ import { type IQueryHandler, QueryBus, QueryHandler } from '@nestjs/cqrs';
 import type { SubjectId } from '#core/kernel/ids.js';
 import type { Clock } from '#core/kernel/instant.js';
 import { knownAtOf } from '#core/kernel/moment.js';
-import { earlierOf, type Position } from '#core/kernel/position.js';
+import { earlierOf, laterOf, type Position, START } from '#core/kernel/position.js';
 import { invalid, type Violation } from '#core/kernel/refused.js';
 import { resolveKnownAt } from '#core/ledger/known-at.js';
 import { Ledger } from '#core/ledger/ledger.js';
@@ -30,6 +30,7 @@ import {
   type Database,
   findStandings,
   type Found,
+  standingPosition,
 } from '../projections/standing.questions.js';
 import { Decide, type DecisionAnswer, type DecisionQuestion } from './decide.message.js';
 
@@ -51,14 +52,22 @@ export class DecideHandler implements IQueryHandler<Decide> {
 
     const now = this.clock.now();
     const [subjects, knownAts] = await Promise.all([
-      this.subjectsOf(questions),
-      Promise.all(questions.map(({ knownAt }) => resolveKnownAt(this.ledger, knownAt))),
+      this.subjectsOf(questions, more.pointerTo),
+      this.knownAtsOf(questions),
     ]);
     const asked = questions.flatMap(({ purpose, asOf = now }, n): (Asked & { n: number })[] =>
       (subjects[n] ?? []).map((subject) => ({ n, subject, purpose, asOf, knownAt: knownAts[n] })),
     );
     const found = await findStandings(this.database, asked);
-    const position = found[0]?.position ?? (await this.positionNow());
+    const open = found.find((_, index) => asked[index]?.knownAt === undefined);
+    const position = open?.position ?? (await standingPosition(this.database));
+    const centres = new Map<Position, Promise<PrivacyCentre>>();
+    // The rules as they were at the place in the log that the rows are from, also where that is not the head.
+    const centreAt = (upTo: Position) => {
+      const known = centres.get(upTo) ?? this.queries.execute(new AskPrivacyCentre(upTo));
+      centres.set(upTo, known);
+      return known;
+    };
 
     const byQuestion = questions.map((): Found[] => []);
     found.forEach((one, index) => byQuestion[(asked[index] as { n: number }).n]?.push(one));
@@ -68,8 +77,8 @@ export class DecideHandler implements IQueryHandler<Decide> {
         const of = byQuestion[n] ?? [];
         const known = knownAts[n];
         const upTo = of[0]?.position ?? (known ? earlierOf(known, position) : position);
-        const then = known ? await this.queries.execute(new AskPrivacyCentre(upTo)) : centre;
-        const answers = of.map((one) => answerTo(question, one, then, asOf, behindErasure));
+        const rules = await centreAt(upTo);
+        const answers = of.map((one) => answerTo(question, one, rules, asOf, behindErasure));
         const knownAt = knownAtOf(question.knownAt, upTo);
         return { ...combined(question, answers), asOf, knownAt, position: upTo };
       }),
@@ -78,20 +87,36 @@ export class DecideHandler implements IQueryHandler<Decide> {
 
   private async subjectsOf(
     questions: readonly DecisionQuestion[],
+    pointerTo: Decide['pointerTo'],
   ): Promise<(readonly SubjectId[])[]> {
-    const references = questions.filter(
-      (question): question is DecisionQuestion & SubjectReference => !('subjectId' in question),
+    const named = questions.flatMap((question, n) =>
+      'subjectId' in question ? [] : [{ reference: question as SubjectReference, n }],
     );
-    const found = references.length ? await this.queries.execute(new FindSubjects(references)) : [];
+    const references = named.map(({ reference }) => reference);
+    const pointerToReference = (index: number) => pointerTo(named[index]?.n ?? 0);
+    const found = references.length
+      ? await this.queries.execute(new FindSubjects(references, { pointerTo: pointerToReference }))
+      : [];
     let next = 0;
     return questions.map((q) => ('subjectId' in q ? [q.subjectId] : (found[next++] ?? [])));
   }
 
-  private async positionNow(): Promise<Position> {
-    const [none] = await findStandings(this.database, [
-      { subject: '', purpose: '', asOf: this.clock.now() },
-    ]);
-    return none?.position ?? ('0' as Position);
+  /** What the ledger knew then must be in the read model before it answers: never beyond the head. */
+  private async knownAtsOf(
+    questions: readonly DecisionQuestion[],
+  ): Promise<(Position | undefined)[]> {
+    if (questions.every(({ knownAt }) => knownAt === undefined))
+      return questions.map(() => undefined);
+    const head = (await this.ledger.head())?.position ?? START;
+    const resolved = await Promise.all(
+      questions.map(async ({ knownAt }) => {
+        const known = await resolveKnownAt(this.ledger, knownAt);
+        return known && earlierOf(known, head);
+      }),
+    );
+    const latest = resolved.reduce<Position>((last, one) => laterOf(last, one ?? START), START);
+    await this.readModels.waitFor(latest, ['standing']);
+    return resolved;
   }
 }
 

@@ -1,5 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import type { Recorded } from '#core/kernel/event.js';
 import { type OperationId, streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import { fold } from '#core/kernel/model.js';
@@ -96,14 +97,13 @@ export class RequestErasureHandler implements ICommandHandler<RequestErasure> {
 
   /** Purposes for which a law obliges to keep this person's data now (Art. 17(3)(b)). */
   private async dutiesToRetain(subjectId: SubjectId): Promise<string[]> {
-    const history = await this.ledger.read(streamOf('subject', subjectId));
-    if (!fold(subject, history).registered)
-      throw new Refused('not-found', 'unknown-subject', 'there is no such person');
+    const history = await historyOf(this.ledger, subjectId);
     const now = this.clock.now();
     return Object.entries(fold(personFacts, history).purposes)
       .filter(([, { bases }]) => {
         const last = bases
           .filter(({ basis, at }) => basis === 'legal-obligation' && at <= now)
+          .sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
           .at(-1);
         return last?.kind === 'set' && (last.validUntil === undefined || now < last.validUntil);
       })
@@ -119,6 +119,7 @@ export class ApproveErasureHandler implements ICommandHandler<ApproveErasure> {
   ) {}
 
   async execute({ subjectId, requested }: ApproveErasure): Promise<ErasureOutcome> {
+    await historyOf(this.ledger, subjectId);
     const outcome = await this.ledger.transact(
       streamOf('subject', subjectId),
       occasionOf(requested, { source: 'officer' }, this.clock),
@@ -137,6 +138,7 @@ export class RefuseErasureHandler implements ICommandHandler<RefuseErasure> {
   ) {}
 
   async execute({ subjectId, input, requested }: RefuseErasure): Promise<ErasureOutcome> {
+    await historyOf(this.ledger, subjectId);
     const outcome = await this.ledger.transact(
       streamOf('subject', subjectId),
       occasionOf(requested, { source: 'officer' }, this.clock),
@@ -145,6 +147,13 @@ export class RefuseErasureHandler implements ICommandHandler<RefuseErasure> {
     );
     return { ...outcome, erasure: await erasureOf(this.ledger, subjectId) };
   }
+}
+
+/** All that is on record of a person; refused where there is none. */
+async function historyOf(ledger: Ledger, subjectId: SubjectId): Promise<readonly Recorded[]> {
+  const history = await ledger.read(streamOf('subject', subjectId));
+  if (fold(subject, history).registered) return history;
+  throw new Refused('not-found', 'unknown-subject', 'there is no such person');
 }
 
 async function erasureOf(ledger: Ledger, subjectId: SubjectId): Promise<ErasureOutcome['erasure']> {

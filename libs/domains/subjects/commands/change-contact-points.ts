@@ -10,7 +10,13 @@ import { normalisedContact } from '#core/platform/contact-values.js';
 import { CLOCK } from '#core/platform/tokens.js';
 import { DERIVATION, LOOKUP_INDEX, VAULT } from '#core/vault/tokens.js';
 import { derivedId } from '#core/vault/derivation.js';
-import type { Derivation, LookupIndex, Vault } from '#core/vault/port.js';
+import {
+  type Derivation,
+  KeyDestroyed,
+  type LookupEntry,
+  type LookupIndex,
+  type Vault,
+} from '#core/vault/port.js';
 import type { ContactKind } from '../domain/subjects.events.js';
 import {
   addContactPoint,
@@ -68,9 +74,18 @@ export class AddContactPointHandler implements ICommandHandler<AddContactPoint> 
       [step(subject, mustBeRegistered()), step(subject, addContactPoint(point))],
       requested,
     );
-    // After the fact, and again on every repetition: the index refuses somebody who was erased meanwhile.
-    await this.index.add([{ kind, value, owner: subjectId, reference: contactPointId }]);
+    // After the fact, and again on every repetition.
+    await this.makeFindable({ kind, value, owner: subjectId, reference: contactPointId });
     return { ...outcome, contactPointId };
+  }
+
+  private async makeFindable(entry: LookupEntry): Promise<void> {
+    try {
+      await this.index.add([entry]);
+    } catch (error) {
+      // Who was erased meanwhile, or where it was removed again: what is forgotten stays so.
+      if (!(error instanceof KeyDestroyed)) throw error;
+    }
   }
 }
 

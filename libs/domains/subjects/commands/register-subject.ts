@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { CommandHandler, type ICommandHandler, QueryBus } from '@nestjs/cqrs';
-import { streamOf, type SubjectId } from '#core/kernel/ids.js';
+import { type ReceiptId, streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import { invalid, Refused, type Violation } from '#core/kernel/refused.js';
 import { notInTheFuture, occasionOf, type Requested } from '#core/kernel/requested.js';
@@ -10,7 +10,7 @@ import { normalisedContact, referenceKind } from '#core/platform/contact-values.
 import { CLOCK } from '#core/platform/tokens.js';
 import { DERIVATION, LOOKUP_INDEX } from '#core/vault/tokens.js';
 import { derivedId } from '#core/vault/derivation.js';
-import type { Derivation, LookupIndex } from '#core/vault/port.js';
+import { type Derivation, KeyDestroyed, type LookupIndex } from '#core/vault/port.js';
 import { personFacts } from '#domains/consents/domain/facts.js';
 import { stateBasis, violationsOf } from '#domains/consents/domain/legal-basis.js';
 import {
@@ -18,7 +18,7 @@ import {
   type PrivacyCentre,
 } from '#domains/purposes/queries/privacy-centre.message.js';
 import type { Collection, ContactKind, ExternalRef } from '../domain/subjects.events.js';
-import { register, subject } from '../domain/subjects.js';
+import { type ContactPoint, register, subject } from '../domain/subjects.js';
 import {
   type Registered,
   RegisterSubject,
@@ -44,28 +44,13 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
     const contacts = this.check(input, centre, occasion.occurredAt);
 
     const { receiptId } = requested;
-    const subjectId = await this.idFor(input.externalRefs ?? [], requested);
     const contactPoints = contacts.map(({ kind, value }, n) => ({
       contactPointId: derivedId(this.derivation, 'cpt', 'contact-point', receiptId, String(n)),
       kind,
       value,
     }));
-    await this.index.add([
-      ...contactPoints.map(({ kind, value, contactPointId: reference }) => ({
-        kind,
-        value,
-        owner: subjectId,
-        reference,
-      })),
-      ...(input.externalRefs ?? []).map(({ system, id }) => ({
-        kind: referenceKind(system),
-        value: id,
-        owner: subjectId,
-        reference: 'identity',
-      })),
-    ]);
-
     const { name, language, externalRefs } = input;
+    const subjectId = await this.reachable(contactPoints, externalRefs ?? [], requested);
     const { origin, ...collection } = input.collection ?? { from: undefined };
     const registration = {
       subjectId,
@@ -86,6 +71,45 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
       requested,
     );
     return { ...outcome, subjectId };
+  }
+
+  /**
+   * Makes the person known by their contact points and references, before they are registered. A repetition
+   * after they were erased, or a contact point was removed, brings nothing back.
+   */
+  private async reachable(
+    contactPoints: readonly ContactPoint[],
+    refs: readonly ExternalRef[],
+    requested: Requested,
+  ): Promise<SubjectId> {
+    try {
+      const owner = await this.idFor(refs, requested);
+      await this.index.add([
+        ...contactPoints.map(({ kind, value, contactPointId: reference }) => ({
+          kind,
+          value,
+          owner,
+          reference,
+        })),
+        ...refs.map(({ system, id }) => ({
+          kind: referenceKind(system),
+          value: id,
+          owner,
+          reference: 'identity',
+        })),
+      ]);
+      return owner;
+    } catch (error) {
+      if (!(error instanceof KeyDestroyed) && !(error instanceof Refused)) throw error;
+      const { receiptId } = requested;
+      const owner =
+        error instanceof KeyDestroyed
+          ? (error.keyOwner.owner as SubjectId)
+          : this.idFrom(receiptId);
+      const history = await this.ledger.read(streamOf('subject', owner));
+      if (history.some(({ interactionId }) => interactionId === receiptId)) return owner;
+      throw error;
+    }
   }
 
   /** All that is not acceptable in the input at once; the contact points in their one spelling. */
@@ -168,7 +192,7 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
    * registered in the end, this registration takes that id over.
    */
   private async idFor(refs: readonly ExternalRef[], { receiptId }: Requested): Promise<SubjectId> {
-    let subjectId = derivedId(this.derivation, 'sub', 'subject', receiptId);
+    let subjectId = this.idFrom(receiptId);
     for (const [n, { system, id }] of refs.entries()) {
       const holder = (await this.index.reserve(referenceKind(system), id, subjectId)) as SubjectId;
       if (holder === subjectId) continue;
@@ -196,6 +220,10 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
       );
     }
     return subjectId;
+  }
+
+  private idFrom(receiptId: ReceiptId): SubjectId {
+    return derivedId(this.derivation, 'sub', 'subject', receiptId);
   }
 }
 

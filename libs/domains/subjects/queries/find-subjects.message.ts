@@ -11,8 +11,12 @@ export type SubjectReference =
 export class FindSubjects extends Query<readonly (readonly SubjectId[])[]> {
   constructor(
     readonly references: readonly SubjectReference[],
-    /** Leaves out ids that were reserved and under which nobody was registered in the end. */
-    readonly options: { readonly registeredOnly?: boolean } = {},
+    readonly options: {
+      /** Leaves out ids that were reserved and under which nobody was registered in the end. */
+      readonly registeredOnly?: boolean;
+      /** Where the n-th reference stands in the caller's body. */
+      readonly pointerTo?: (n: number) => string;
+    } = {},
   ) {
     super();
   }

@@ -18,16 +18,15 @@ export class FindSubjectsHandler implements IQueryHandler<FindSubjects> {
 
   async execute({ references, options }: FindSubjects): Promise<readonly (readonly SubjectId[])[]> {
     const region = this.config.defaultRegion;
-    const wanted = references.map((reference) => {
+    const { pointerTo = () => '' } = options;
+    const wanted = references.map((reference, n) => {
       if ('externalRef' in reference) {
         const { system, id } = reference.externalRef;
         return { kind: referenceKind(system), value: id };
       }
       const { kind, value } = reference.contactPoint;
-      return {
-        kind,
-        value: normalisedContact(kind, value, { region, pointer: '/contactPoint/value' }),
-      };
+      const pointer = `${pointerTo(n)}/contactPoint/value`;
+      return { kind, value: normalisedContact(kind, value, { region, pointer }) };
     });
     const found = (await this.index.findMany(wanted)) as readonly (readonly SubjectId[])[];
     if (!options.registeredOnly) return found;

@@ -4,7 +4,13 @@ import type { Actor, Opened } from '#core/kernel/event.js';
 import { streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import { type KnownAt, knownAtOf } from '#core/kernel/moment.js';
-import { comparePositions, type Position } from '#core/kernel/position.js';
+import {
+  comparePositions,
+  earlierOf,
+  laterOf,
+  type Position,
+  START,
+} from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
 import { resolveKnownAt } from '#core/ledger/known-at.js';
 import { Ledger } from '#core/ledger/ledger.js';
@@ -59,7 +65,9 @@ export class ViewSubjectHandler implements IQueryHandler<ViewSubject> {
 
   async execute({ subjectId, asked, reader }: ViewSubject): Promise<SubjectView> {
     const asOf = asked.asOf ?? this.clock.now();
-    const knownAt = await resolveKnownAt(this.ledger, asked.knownAt);
+    // Before the stream: up to here nothing can be missing from it.
+    const upTo = await this.upTo(asked.knownAt);
+    const knownAt = asked.knownAt && upTo;
     const all = await this.ledger.read(streamOf('subject', subjectId));
     const last = all.at(-1);
     if (!last) throw new Refused('not-found', 'unknown-subject', 'there is no such person');
@@ -68,15 +76,16 @@ export class ViewSubjectHandler implements IQueryHandler<ViewSubject> {
         new RecordLook({ viewed: 'subject', subjectId, asOf, knownAt }, reader),
       );
 
-    const position = knownAt ?? last.position;
+    // What came in between is in the page, as it is in the revision.
+    const position = knownAt ?? laterOf(upTo, last.position);
     const [standing, opened] = await Promise.all([
-      this.queries.execute(new AskPersonStanding(subjectId, asOf, knownAt)),
+      this.queries.execute(new AskPersonStanding(subjectId, asOf, position)),
       this.ledger.open(
         all.filter(
-          ({ type, position, occurredAt }) =>
-            type in subjectEvents &&
-            occurredAt <= asOf &&
-            (!knownAt || comparePositions(position, knownAt) <= 0),
+          (event) =>
+            event.type in subjectEvents &&
+            event.occurredAt <= asOf &&
+            comparePositions(event.position, position) <= 0,
         ),
       ),
     ]);
@@ -92,5 +101,12 @@ export class ViewSubjectHandler implements IQueryHandler<ViewSubject> {
       topics: standing.person?.topics ?? {},
       objectsToMarketing: standing.person?.objectsToMarketing ?? false,
     };
+  }
+
+  /** Never beyond the head: what the ledger will learn is not known now. */
+  private async upTo(knownAt: KnownAt | undefined): Promise<Position> {
+    const head = (await this.ledger.head())?.position ?? START;
+    const known = await resolveKnownAt(this.ledger, knownAt);
+    return known === undefined ? head : earlierOf(known, head);
   }
 }
