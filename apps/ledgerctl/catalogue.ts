@@ -7,29 +7,21 @@ interface Tally {
   readonly unchanged: number;
 }
 
+type Applied = Readonly<Record<string, Tally | string | boolean>> & { readonly visible: boolean };
+
+/** Applies a catalogue file, and comes back when questions are answered by it. */
 export async function applyCatalogue(api: Api, file: object, out: Output): Promise<void> {
-  const { body, consistencyToken } = await api.call<Readonly<Record<string, Tally | string>>>(
-    'POST',
-    '/v1/catalogue',
-    file,
+  const apply = async () => (await api.call<Applied>('POST', '/v1/catalogue', file)).body;
+  const applied = await apply();
+  // Again changes nothing, and waits a little longer.
+  for (let { visible } = applied; !visible; { visible } = await apply())
+    out.progress('applied; waiting for the read models');
+  const words = Object.entries(applied).flatMap(([kind, tally]) =>
+    typeof tally === 'object'
+      ? [`${kind}: ${tally.defined} new, ${tally.revised} revised, ${tally.unchanged} as before`]
+      : [],
   );
-  // Back when visible: a question that follows is answered by these rules.
-  if (consistencyToken)
-    await api
-      .call(
-        'POST',
-        '/v1/subjects/search',
-        { externalRef: { system: 'none', id: 'none' } },
-        { consistencyToken },
-      )
-      .catch(() => undefined);
-  const tallies = Object.entries(body).filter((entry): entry is [string, Tally] => {
-    return typeof entry[1] === 'object';
-  });
-  const words = tallies.map(([kind, { defined, revised, unchanged }]) => {
-    return `${kind}: ${defined} new, ${revised} revised, ${unchanged} as before`;
-  });
-  out.result(body, words.join('\n'));
+  out.result({ ...applied, visible: true }, words.join('\n'));
 }
 
 export async function listCatalogue(api: Api, plural: string, out: Output): Promise<void> {

@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import type { Found, Operation, Problem, Receipt, TimelinePage } from '../support/answers.js';
+import type {
+  Found,
+  Operation,
+  PersonPage,
+  Problem,
+  Receipt,
+  TimelinePage,
+} from '../support/answers.js';
 import { catalogue } from '../support/catalogue.js';
 import { type Call, type Reply, type RunningLedger, startLedger } from '../support/server.js';
 
@@ -187,6 +194,31 @@ describe('given a caller who repeats what they sent', () => {
       expect(again.headers.etag).toBe(first.headers.etag);
       const anew = await ledger.api.delete<Problem>(to);
       expect([anew.status, anew.body.code]).toEqual([404, 'unknown-contact-point']);
+    });
+
+    test('then a contact point that was removed does not come back with what added it', async () => {
+      const points = ['registered@linden.example', 'added@linden.example'].map((value) => ({
+        kind: 'email',
+        value,
+      }));
+      const [registering, adding] = [freshKey(), freshKey()];
+      const registerAgain = () =>
+        register({ contactPoints: points.slice(0, 1) }, { idempotencyKey: registering });
+      const registered = await registerAgain();
+      const to = `/v1/subjects/${registered.body.subjectId}`;
+      const addAgain = () =>
+        ledger.api.post<Receipt>(`${to}/contact-points`, points[1], { idempotencyKey: adding });
+      const added = await addAgain();
+      const { body: page } = await ledger.api.get<PersonPage>(to);
+      for (const { id } of page.identity?.contactPoints ?? [])
+        expect((await ledger.api.delete(`${to}/contact-points/${id}`)).status).toBe(204);
+      await forget();
+      expect(firstAnswer(await registerAgain())).toEqual(firstAnswer(registered));
+      expect(firstAnswer(await addAgain())).toEqual(firstAnswer(added));
+      for (const contactPoint of points) {
+        const found = await ledger.api.post<Found>('/v1/subjects/search', { contactPoint });
+        expect(found.body.subjects).toEqual([]);
+      }
     });
 
     test('then a fact that was on record already has a receipt without events once more', async () => {

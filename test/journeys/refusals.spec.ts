@@ -233,6 +233,31 @@ describe('given a person on record', () => {
         { status: 422, code: 'unknown-source', at: ['/source'] },
       ],
       [
+        'an unknown source of a contact point',
+        () =>
+          send('POST', `${path}/contact-points`, {
+            kind: 'email',
+            value: 'b@linden.example',
+            source: 'hearsay',
+          }),
+        { status: 422, code: 'unknown-source', at: ['/source'] },
+      ],
+      [
+        'an unknown source of a correction',
+        () => send('PATCH', `${path}/identity`, { name: 'Ada', source: 'hearsay' }),
+        { status: 422, code: 'unknown-source', at: ['/source'] },
+      ],
+      [
+        'nothing to correct',
+        () => send('PATCH', `${path}/identity`, {}),
+        { status: 422, code: 'invalid-body', at: [''] },
+      ],
+      [
+        'a restriction for an unknown purpose',
+        () => send('POST', `${path}/restriction`, { ground: 'unlawful', purposes: ['nowhere'] }),
+        { status: 422, code: 'unknown-purpose', at: ['/purposes/0'] },
+      ],
+      [
         'an unknown field',
         () => interact({ choices: [give], surprise: 1 }),
         { status: 422, code: 'invalid-body', at: ['/surprise'] },

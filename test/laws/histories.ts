@@ -4,12 +4,13 @@
  */
 import fc from 'fast-check';
 import type { Fact } from '#core/kernel/event.js';
-import type {
-  ContactPointId,
-  EventId,
-  NoticeId,
-  OperationId,
-  SubjectId,
+import {
+  type ContactPointId,
+  type EventId,
+  type NoticeId,
+  type OperationId,
+  streamOf,
+  type SubjectId,
 } from '#core/kernel/ids.js';
 import { type Instant, instantOf, millisecondsOf } from '#core/kernel/instant.js';
 import { recorded } from '#core/kernel/spec.js';
@@ -20,7 +21,9 @@ import type { Asked, History, PersonEvent, Rules, Topic } from './oracle.js';
 
 export const MOMENTS = [1, 2, 3, 4, 5, 6].map((day) => `2026-03-0${day}T12:00:00.000Z` as Instant);
 
-export const SUBJECT = 'sub_00000000-0000-7000-8000-000000000000' as SubjectId;
+/** The people that histories are about, by number. */
+export const subjectOf = (who: number) =>
+  `sub_00000000-0000-7000-8000-${String(who).padStart(12, '0')}` as SubjectId;
 
 export const PURPOSES = ['news', 'study'] as const;
 export type PurposeKey = (typeof PURPOSES)[number];
@@ -142,12 +145,16 @@ export const denseLife = (purpose: PurposeKey): fc.Arbitrary<Life> =>
 type Made = Fact<PersonEvent> & { readonly occurredAt: Instant };
 
 /** The events of a life in the order in which they were recorded. */
-export function historyOf({ registeredAt, happenings, erasedAt }: Life): History {
+export function historyOf({ registeredAt, happenings, erasedAt }: Life, who = 0): History {
   const facts: Made[] = [
-    { type: 'SubjectRegistered', occurredAt: momentOf(registeredAt), data: { subjectId: SUBJECT } },
+    {
+      type: 'SubjectRegistered',
+      occurredAt: momentOf(registeredAt),
+      data: { subjectId: subjectOf(who) },
+    },
   ];
   for (const one of happenings) {
-    const fact = factOf(one, facts);
+    const fact = factOf(one, facts, who);
     if (fact) facts.push(fact);
   }
   if (erasedAt !== undefined) {
@@ -167,16 +174,39 @@ export function historyOf({ registeredAt, happenings, erasedAt }: Life): History
       },
     );
   }
-  return facts.map((fact, index) => recorded(fact, index)) as unknown as History;
+  return facts.map((fact, index) =>
+    recorded(fact, index, { id: idAt(index, who), stream: streamOf('subject', subjectOf(who)) }),
+  ) as unknown as History;
 }
 
-/** The id that the fact at this index of a history is recorded under. */
-const idAt = (index: number) =>
-  `evt_00000000-0000-7000-8000-${String(index + 1).padStart(12, '0')}` as EventId;
+/**
+ * The same facts, learned of in another order. Registration stays first, the end of the keys last, and a
+ * contact point is added before it is removed: the ledger can not learn of these otherwise.
+ */
+export function inOrderOf(history: History, priorities: readonly number[]): History {
+  const fixed = (type: string) => /^(Subject|ContactPoint|Erasure|Key)/.test(type);
+  const free = history
+    .filter(({ type }) => !fixed(type))
+    .map((event, index) => ({ event, priority: priorities[index % priorities.length] ?? 0 }))
+    .sort((a, b) => a.priority - b.priority)
+    .map(({ event }) => event);
+  const slots = history.map((event) =>
+    fixed(event.type) ? event : (free.shift() as typeof event),
+  );
+  return slots.map((event, index) => {
+    const { revision, position } = history[index] as typeof event;
+    return { ...event, revision, position };
+  }) as unknown as History;
+}
+
+/** The id that the fact at this index of somebody's history is recorded under. */
+const idAt = (index: number, who: number) =>
+  `evt_${String(who).padStart(8, '0')}-0000-7000-8000-${String(index + 1).padStart(12, '0')}` as EventId;
 
 function factOf(
   { what, at: moment, then, purpose, pick }: Happening,
   before: readonly Made[],
+  who: number,
 ): Made | undefined {
   const occurredAt = momentOf(moment);
   const said = { purpose, purposeRevision: 0 };
@@ -218,7 +248,7 @@ function factOf(
       return { type: 'ConsentRenewed', occurredAt, data: { ...said, expiresAt: ends } };
     case 'invalidate': {
       const grants = before.flatMap((fact, index) =>
-        fact.type === 'ConsentGiven' && fact.data.purpose === purpose ? [idAt(index)] : [],
+        fact.type === 'ConsentGiven' && fact.data.purpose === purpose ? [idAt(index, who)] : [],
       );
       const grant = grants[pick % Math.max(1, grants.length)];
       return grant && { type: 'ConsentInvalidated', occurredAt, data: { ...said, grant } };

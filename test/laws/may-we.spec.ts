@@ -8,6 +8,7 @@ import { standingAt, standingOf } from '#domains/consents/domain/standing.js';
 import {
   ALL_TIMES,
   historyOf,
+  inOrderOf,
   denseLife,
   PURPOSES,
   questionsAbout,
@@ -40,6 +41,42 @@ describe('what the domain answers is what the rules say, read a second time', ()
             }
           }
         }),
+        { numRuns: RUNS },
+      );
+    },
+  );
+});
+
+describe('what the ledger learned first does not matter', () => {
+  test.each(PURPOSES)(
+    'the answers about %s, as of any moment, are those of the same facts',
+    (key) => {
+      const priorities = fc.array(fc.nat(99), { minLength: 16, maxLength: 16 });
+      fc.assert(
+        fc.property(
+          fc.oneof(wideLife, denseLife(key)),
+          priorities,
+          rulesOf(key),
+          topic,
+          (life, order, rules, of) => {
+            const history = historyOf(life);
+            const other = inOrderOf(history, order);
+            const [one, another] = [domain(history, rules), domain(other, rules)];
+            const questions = questionsAbout(of);
+            let next = 0;
+            for (const asOf of ALL_TIMES) {
+              const asked = { rules, asOf, ...questions[next++ % questions.length] };
+              // Of facts that are equal in all that matters either may be named as the proof.
+              const [first, second] = [one(asked), another(asked)].map(
+                ({ event: _, ...answered }) => JSON.stringify(answered),
+              );
+              if (first !== second)
+                throw new Error(
+                  `${first}\n${second}\n${shown(history, asked)}\nor\n${shown(other, asked)}`,
+                );
+            }
+          },
+        ),
         { numRuns: RUNS },
       );
     },

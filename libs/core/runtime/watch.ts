@@ -3,7 +3,7 @@ import { instantOf } from '#core/kernel/instant.js';
 import type { Ledger } from '#core/ledger/ledger.js';
 import type { HealthChecks } from '#core/platform/http/health.js';
 import type { Metrics } from '#core/platform/metrics.js';
-import type { Projector } from '#core/projector/projector.js';
+import type { ProjectionStatus, Projector } from '#core/projector/projector.js';
 
 /** Seconds that this machine's clock may lie behind what the ledger recorded last. */
 const CLOCK_TOLERANCE = 60;
@@ -37,31 +37,31 @@ export function watch(
     },
   });
 
-  const labelNames = ['name'] as const;
-  const lag = new Gauge({
-    name: 'ledger_projection_lag_seconds',
+  gauge('ledger_projection_lag_seconds', {
     help: 'How long ago the moment lies up to which a read model or reaction misses nothing.',
-    labelNames,
-    registers: [registry],
+    of: ({ laggingSeconds }) => laggingSeconds,
   });
-  const stopped = new Gauge({
-    name: 'ledger_projection_stopped',
+  gauge('ledger_projection_stopped', {
     help: '1 where a read model or reaction stands still until somebody has looked at it.',
-    labelNames,
-    registers: [registry],
+    of: ({ status }) => (status === 'stopped' ? 1 : 0),
   });
-  const parked = new Gauge({
-    name: 'ledger_reaction_parked_events',
+  gauge('ledger_reaction_parked_events', {
     help: 'Events whose effect failed and will be tried again, and those that wait behind them.',
-    labelNames,
-    registers: [registry],
-    collect: async () => {
-      for (const one of await projector.status()) {
-        const { name } = one;
-        lag.set({ name }, one.laggingSeconds);
-        stopped.set({ name }, one.status === 'stopped' ? 1 : 0);
-        parked.set({ name }, one.parked);
-      }
-    },
+    of: ({ parked }) => parked,
   });
+
+  function gauge(
+    name: string,
+    { help, of }: { help: string; of: (status: ProjectionStatus) => number },
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['name'],
+      registers: [registry],
+      async collect() {
+        for (const one of await projector.status()) this.set({ name: one.name }, of(one));
+      },
+    });
+  }
 }

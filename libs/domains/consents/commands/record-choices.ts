@@ -15,6 +15,7 @@ import {
   noticeShown,
   type PrivacyCentre,
   type Purpose,
+  requireSource,
 } from '#domains/purposes/queries/privacy-centre.message.js';
 import { mustBeRegistered, subject } from '#domains/subjects/domain/subjects.js';
 import {
@@ -277,11 +278,6 @@ function notConfirmed({ confirmation, decision }: PurposeChoice, pointer: string
       code: 'not-of-decision',
       detail: `nothing confirms a choice to ${decision}`,
     });
-}
-
-export function requireSource(centre: PrivacyCentre, source: string, pointer = '/source'): void {
-  if (!centre.sources.includes(source))
-    throw invalid({ pointer, code: 'unknown-source', detail: 'there is no such source' });
 }
 
 export function purposeOf(centre: PrivacyCentre, key: string, pointer: string): Purpose {

@@ -8,12 +8,14 @@ import { Ledger, type Outcome, step } from '#core/ledger/ledger.js';
 import { occasionOf, type Requested } from '#core/kernel/requested.js';
 import { CLOCK } from '#core/platform/tokens.js';
 import type { LegalBasis } from '#domains/purposes/domain/purposes.events.js';
-import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
+import {
+  AskPrivacyCentre,
+  requireSource,
+} from '#domains/purposes/queries/privacy-centre.message.js';
 import { mustBeRegistered, subject } from '#domains/subjects/domain/subjects.js';
 import { swapRefused } from '../domain/choices.js';
 import { personFacts } from '../domain/facts.js';
 import { type BasisStatus, stateBasis } from '../domain/legal-basis.js';
-import { requireSource } from './record-choices.js';
 
 export interface BasisStatementInput {
   readonly basis: LegalBasis;

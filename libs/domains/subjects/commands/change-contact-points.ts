@@ -1,5 +1,5 @@
 import { Inject } from '@nestjs/common';
-import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { Command, CommandHandler, type ICommandHandler, QueryBus } from '@nestjs/cqrs';
 import { type ContactPointId, streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import { fold } from '#core/kernel/model.js';
@@ -17,7 +17,11 @@ import {
   type LookupIndex,
   type Vault,
 } from '#core/vault/port.js';
-import type { ContactKind } from '../domain/subjects.events.js';
+import {
+  AskPrivacyCentre,
+  requireSource,
+} from '#domains/purposes/queries/privacy-centre.message.js';
+import { compartmentOf, type ContactKind } from '../domain/subjects.events.js';
 import {
   addContactPoint,
   mustBeRegistered,
@@ -49,6 +53,7 @@ export class AddContactPoint extends Command<
 export class AddContactPointHandler implements ICommandHandler<AddContactPoint> {
   constructor(
     private readonly ledger: Ledger,
+    private readonly queries: QueryBus,
     @Inject(LOOKUP_INDEX) private readonly index: LookupIndex,
     @Inject(DERIVATION) private readonly derivation: Derivation,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -56,6 +61,7 @@ export class AddContactPointHandler implements ICommandHandler<AddContactPoint> 
   ) {}
 
   async execute({ subjectId, input, requested }: AddContactPoint) {
+    requireSource(await this.queries.execute(new AskPrivacyCentre()), input.source);
     const occasion = occasionOf(requested, input, this.clock);
     const { kind } = input;
     const region = this.config.defaultRegion;
@@ -75,7 +81,7 @@ export class AddContactPointHandler implements ICommandHandler<AddContactPoint> 
       requested,
     );
     // After the fact, and again on every repetition.
-    await this.makeFindable({ kind, value, owner: subjectId, reference: contactPointId });
+    await this.makeFindable({ kind, value, owner: subjectId, reference: compartmentOf(point) });
     return { ...outcome, contactPointId };
   }
 
@@ -118,8 +124,9 @@ export class RemoveContactPointHandler implements ICommandHandler<RemoveContactP
       requested,
     );
     if (!(contactPointId in fold(subject, await this.ledger.read(stream)).contactPoints)) {
-      await this.index.remove(subjectId, contactPointId);
-      await this.vault.destroy(subjectId, `contact-${contactPointId}`);
+      const compartment = compartmentOf({ contactPointId });
+      await this.index.remove(subjectId, compartment);
+      await this.vault.destroy(subjectId, compartment);
     }
     return outcome;
   }

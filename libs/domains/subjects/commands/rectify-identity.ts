@@ -1,10 +1,14 @@
 import { Inject } from '@nestjs/common';
-import { Command, CommandHandler, type ICommandHandler } from '@nestjs/cqrs';
+import { Command, CommandHandler, type ICommandHandler, QueryBus } from '@nestjs/cqrs';
 import { streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import { occasionOf, type Requested } from '#core/kernel/requested.js';
 import { Ledger, type Outcome, step } from '#core/ledger/ledger.js';
 import { CLOCK } from '#core/platform/tokens.js';
+import {
+  AskPrivacyCentre,
+  requireSource,
+} from '#domains/purposes/queries/privacy-centre.message.js';
 import { mustBeRegistered, rectify, subject } from '../domain/subjects.js';
 
 export interface RectificationInput {
@@ -30,10 +34,12 @@ export class RectifyIdentity extends Command<Outcome> {
 export class RectifyIdentityHandler implements ICommandHandler<RectifyIdentity> {
   constructor(
     private readonly ledger: Ledger,
+    private readonly queries: QueryBus,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  execute({ subjectId, input, requested }: RectifyIdentity): Promise<Outcome> {
+  async execute({ subjectId, input, requested }: RectifyIdentity): Promise<Outcome> {
+    requireSource(await this.queries.execute(new AskPrivacyCentre()), input.source);
     const { name, language } = input;
     return this.ledger.transact(
       streamOf('subject', subjectId),

@@ -17,7 +17,12 @@ import {
   AskPrivacyCentre,
   type PrivacyCentre,
 } from '#domains/purposes/queries/privacy-centre.message.js';
-import type { Collection, ContactKind, ExternalRef } from '../domain/subjects.events.js';
+import {
+  type Collection,
+  compartmentOf,
+  type ContactKind,
+  type ExternalRef,
+} from '../domain/subjects.events.js';
 import { type ContactPoint, register, subject } from '../domain/subjects.js';
 import {
   type Registered,
@@ -85,11 +90,11 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
     try {
       const owner = await this.idFor(refs, requested);
       await this.index.add([
-        ...contactPoints.map(({ kind, value, contactPointId: reference }) => ({
-          kind,
-          value,
+        ...contactPoints.map((point) => ({
+          kind: point.kind,
+          value: point.value,
           owner,
-          reference,
+          reference: compartmentOf(point),
         })),
         ...refs.map(({ system, id }) => ({
           kind: referenceKind(system),

@@ -95,8 +95,10 @@ export type SubjectEvent =
   | ProcessingRestricted
   | RestrictionLifted;
 
-const contactPoint = (data: { readonly contactPointId: ContactPointId }) =>
-  `contact-${data.contactPointId}` as const;
+/** A contact point is sealed under a key of its own, so that it can be forgotten alone. */
+export function compartmentOf({ contactPointId }: { readonly contactPointId: ContactPointId }) {
+  return `contact-${contactPointId}` as const;
+}
 
 export const subjectEvents = catalogue<SubjectEvent>({
   SubjectRegistered: {
@@ -106,7 +108,7 @@ export const subjectEvents = catalogue<SubjectEvent>({
   },
   ContactPointAdded: {
     version: 1,
-    sealed: { value: contactPoint },
+    sealed: { value: compartmentOf },
     says: { en: 'Contact point added ({kind})', de: 'Kontaktweg hinzugefügt ({kind})' },
   },
   ContactPointRemoved: {
