@@ -21,7 +21,11 @@ async function onStore<T>(config: Config, run: (runtime: Runtime) => Promise<T>)
   // The embedded database of a running server is one that we can be guests of.
   const { databaseUrl } = (await runningServer(config)) ?? {};
   const beside = databaseUrl === undefined ? config : config.with({ databaseUrl });
-  const runtime = await openRuntime(beside, { eventCatalogue, guards }, openLog('warn', process.stderr));
+  const runtime = await openRuntime(
+    beside,
+    { eventCatalogue, guards },
+    openLog('warn', process.stderr),
+  );
   try {
     return await run(runtime);
   } finally {

@@ -25,6 +25,7 @@ import { ErasureModule } from './erasure/erasure.module.js';
 import { ErasureReaction } from './erasure/reactions/erasure.reaction.js';
 import { PurposesModule } from './purposes/purposes.module.js';
 import { eventCatalogue, projections, SERVING } from './slices.js';
+import { ContactPointsReaction } from './subjects/reactions/contact-points.reaction.js';
 import { SubjectsModule } from './subjects/subjects.module.js';
 
 /** All slices over one runtime, and the projector that drives their read models and reactions. */
@@ -55,14 +56,17 @@ export class SlicesModule implements OnApplicationShutdown {
       },
       {
         provide: Projector,
-        inject: [ErasureReaction],
-        useFactory: (erasure: ErasureReaction) =>
+        inject: [ErasureReaction, ContactPointsReaction],
+        useFactory: (erasure: ErasureReaction, contactPoints: ContactPointsReaction) =>
           new Projector({
             db: following,
             log: ledger,
             projections: projections(),
-            reactors: [erasure],
-            report: (notice) => logger.warn({ notice }, 'projector'),
+            reactors: [erasure, contactPoints],
+            report: (notice) => {
+              const expected = notice.kind === 'took-over' || notice.kind === 'switched';
+              logger[expected ? 'info' : 'warn']({ notice }, 'projector');
+            },
           }),
       },
       {

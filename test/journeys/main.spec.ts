@@ -118,8 +118,10 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
     const letter = await decide({ contactPoint: email, ...newsletter }, { after: registered });
     expect(letter.body).toMatchObject({ allowed: false, code: 'no-basis', reasons: ['no-basis'] });
 
-    const receipt = await ledger.api.get<Receipt>(`/v1/receipts/${registered.body.receiptId}`);
-    expect(receipt.body).toEqual({ ...registered.body, visible: true });
+    expect(await ledger.visible(registered.body.receiptId)).toEqual({
+      ...registered.body,
+      visible: true,
+    });
   });
 
   test('when she agrees, then the answer waits for her confirmation, and is yes from the confirmation on', async () => {
@@ -375,15 +377,21 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
     });
 
     test('then to everybody else she is erased, for any day', async () => {
-      for (const day of [
+      const days: Record<string, string>[] = [
         {},
         { asOf: lastMonth },
         { knownAt: `position:${granted.body.position}` },
-      ]) {
+      ];
+      for (const day of days) {
         const { body } = await decide({ subjectId: ada, ...newsletter, ...day }, { key: plain });
         expect(body).toMatchObject({ allowed: false, code: 'erased', reasons: ['erased'] });
         expect(body).not.toHaveProperty('event');
+        const page = await person(`?${new URLSearchParams(day).toString()}`, { key: plain });
+        expect(new Set(page.body.purposes.map(({ code }) => code))).toEqual(new Set(['erased']));
       }
+      const { body } = await person(`?asOf=${lastMonth}`, { key: proving });
+      const shown = body.purposes.find(({ purpose }) => purpose === 'newsletter');
+      expect(shown).toMatchObject({ allowed: true, basis: 'consent' });
     });
 
     test('then by contact point or reference nobody knows her, for any day, whoever asks', async () => {
@@ -451,8 +459,10 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
     });
 
     test('then repeating what was recorded before still gives the receipt it gave', async () => {
-      const receipt = await ledger.api.get<Receipt>(`/v1/receipts/${granted.body.receiptId}`);
-      expect(receipt.body).toEqual({ ...granted.body, visible: true });
+      expect(await ledger.visible(granted.body.receiptId)).toEqual({
+        ...granted.body,
+        visible: true,
+      });
       const head = await ledger.head();
       const again = () =>
         ledger.api.post<Receipt>('/v1/subjects', registration, {

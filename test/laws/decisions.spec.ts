@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Event, Recorded } from '#core/kernel/event.js';
 import type { ContactPointId, EventId, NoticeId, OperationId } from '#core/kernel/ids.js';
@@ -53,19 +53,13 @@ import {
   subject,
 } from '#domains/subjects/domain/subjects.js';
 import { RESTRICTION_GROUNDS } from '#domains/subjects/domain/subjects.events.js';
-import {
-  denseLife,
-  historyOf,
-  MOMENTS,
-  PURPOSES,
-  subjectOf,
-  TOPICS,
-  wideLife,
-} from './histories.js';
+import { anyLife, historyOf, MOMENTS, PURPOSES, subjectOf, TOPICS } from './histories.js';
 import type { History } from './oracle.js';
 
 /** `LAW_RUNS` asks for more lives than a build has time for. */
 const RUNS = Number(process.env.LAW_RUNS ?? 200);
+
+jest.setTimeout(60_000 + RUNS * 100);
 
 /** Where a decision could be taken on what is random: the same few moments and targets as the histories have. */
 const at = fc.constantFrom(...MOMENTS);
@@ -246,7 +240,7 @@ const ERASURE: Decisions<Erasure> = {
   completeErasure: fc.constant(completeErasure()),
 };
 
-const life = fc.oneof(wideLife, denseLife('news'));
+const life = anyLife('news');
 
 /** An erasure in every state it can be in: the histories above end with keys destroyed, or without any. */
 const cut = fc.tuple(life, fc.nat(3)).map(([one, less]) => {

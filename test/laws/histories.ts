@@ -119,13 +119,19 @@ export interface Life {
   readonly erasedAt?: number;
 }
 
+const seldom = <T>(...values: readonly T[]): fc.Arbitrary<T | undefined> =>
+  fc.oneof(
+    { weight: 9, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: fc.constantFrom(...values) },
+  );
+
 /** Anything, for two purposes. */
 export const wideLife: fc.Arbitrary<Life> = fc.record({
   registeredAt: fc.constantFrom(0, 0, 0, 1, 2, 4),
   happenings: fc.array(happeningOf(MOMENTS.length, WHAT, ['news', 'news', 'study']), {
     maxLength: 14,
   }),
-  erasedAt: fc.option(fc.constantFrom(3, 4, 5), { nil: undefined, freq: 8 }),
+  erasedAt: seldom(3, 4, 5),
 });
 
 /** Much about one purpose in hardly any time: whatever can meet in one moment does. */
@@ -141,6 +147,30 @@ export const denseLife = (purpose: PurposeKey): fc.Arbitrary<Life> =>
       { maxLength: 10 },
     ),
   });
+
+/** Somebody who agreed and can be reached, to whom then a little happens: here small things decide. */
+export const reachedLife = (purpose: PurposeKey): fc.Arbitrary<Life> => {
+  const one = (...what: readonly Happening['what'][]) =>
+    happeningOf(MOMENTS.length, what, [purpose]);
+  return fc
+    .tuple(
+      fc.constantFrom(0, 0, 2),
+      fc.array(one('add-contact'), { minLength: 2, maxLength: 5 }),
+      fc.array(one('give', 'give-confirmed', 'set'), { minLength: 1, maxLength: 2 }),
+      fc.array(one('topic'), { minLength: 1, maxLength: 3 }),
+      fc.array(one(...WHAT), { maxLength: 3 }),
+      seldom(5),
+    )
+    .map(([registeredAt, contacts, grants, topics, then, erasedAt]) => ({
+      registeredAt,
+      happenings: [...contacts, ...grants, ...topics, ...then],
+      erasedAt,
+    }));
+};
+
+/** A life of any kind, most of it about this purpose. */
+export const anyLife = (purpose: PurposeKey): fc.Arbitrary<Life> =>
+  fc.oneof(wideLife, denseLife(purpose), reachedLife(purpose));
 
 type Made = Fact<PersonEvent> & { readonly occurredAt: Instant };
 
@@ -351,20 +381,20 @@ export const rulesOf = (key: PurposeKey): fc.Arbitrary<Rules> =>
     doubleOptIn: fc.boolean(),
     minimumEvidence: fc.constantFrom('none' as const, 'notice' as const),
     channels: fc.subarray([...CHANNELS], { minLength: 2 }),
-    retiredAt: fc.option(fc.constantFrom(...MOMENTS.slice(3)), { nil: undefined, freq: 10 }),
+    retiredAt: seldom(...MOMENTS.slice(3)),
   });
 
 export const topic: fc.Arbitrary<Topic> = fc.record({
   key: fc.constantFrom(...TOPICS),
   unset: fc.constantFrom('off' as const, 'follows-purpose' as const),
-  retiredAt: fc.option(fc.constantFrom(...MOMENTS.slice(3)), { nil: undefined, freq: 6 }),
+  retiredAt: seldom(...MOMENTS.slice(3)),
 });
 
 /** What can be asked: no channel, or a channel with or without a topic. */
 export function questionsAbout(
   of: Topic,
 ): { readonly channel?: Channel; readonly topic?: Topic }[] {
-  return [{}, ...CHANNELS.flatMap((channel) => [{ channel }, { channel, topic: of }])];
+  return CHANNELS.flatMap((channel) => [{}, { channel }, { channel, topic: of }]);
 }
 
 /** A counterexample, to be read. */

@@ -47,7 +47,8 @@ const ORDER =
     ' ',
   );
 
-const FOREVER = '9999-12-31T23:59:59.999Z' as Instant;
+/** After the last moment that can be asked about. */
+const FOREVER = '~' as Instant;
 
 type Of<T extends PersonEvent['type']> = Extract<Recorded<PersonEvent>, { type: T }>;
 

@@ -5,10 +5,10 @@ import { Controller, Get, HttpCode, Post, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Position } from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
-import { Requires } from '#core/platform/http/auth.guard.js';
+import { type Principal, Requires } from '#core/platform/http/auth.guard.js';
 import { type Line, readNdjson } from '#core/platform/http/ndjson.js';
 import { LastEventId, ndjsonOf, sendEvents, sendNdjson } from '#core/platform/http/streaming.js';
-import { bearer, type Sample, sample } from './sample.js';
+import { bearer, PRINCIPALS, type Sample, sample } from './sample.js';
 
 let produced = 0;
 let aborted = 0;
@@ -255,6 +255,29 @@ describe('server-sent events', () => {
       ': open\n\nid: 8\nevent: fact\ndata: {"text":"a\\nb"}\n\nid: 9\nevent: fact\ndata: {"text":"a\\nb"}\n\n',
     );
   });
+
+  it('end with the key that opened them, and with no other', async () => {
+    const keys = PRINCIPALS as Record<string, Principal>;
+    keys['clk_short'] = { ...(PRINCIPALS['clk_all'] as Principal), keyId: 'key_short' };
+    // Not by fetch: after a stream is left it opens a connection that it never uses, and stopping waits for that.
+    const follow = async (key: string) => {
+      const asked = httpRequest({
+        port,
+        path: '/v1/streams/events',
+        headers: bearer(key),
+        agent: false,
+      });
+      const [answer] = (await once(asked.end(), 'response')) as [IncomingMessage];
+      return { asked, answer: answer.resume() };
+    };
+    const [short, other] = await Promise.all([follow('clk_short'), follow('clk_all')]);
+    delete keys['clk_short'];
+    await once(short.answer, 'end');
+    // Both were asked about at the same time.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(other.answer.readableEnded).toBe(false);
+    other.asked.destroy();
+  }, 10_000);
 
   it('refuse a place that is none', async () => {
     const answer = await get('/events', { 'last-event-id': 'erika' });

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import supertest from 'supertest';
 import type { Position } from '#core/kernel/position.js';
 import { readConfig } from '#core/platform/config.js';
 import { openLog } from '#core/platform/logging.js';
 import type { Runtime } from '#core/runtime/runtime.js';
 import { type Server, startServer } from '../../apps/server/server.js';
+import type { Receipt } from './answers.js';
 import { freshDatabase } from './database.js';
 
 export type Method = 'GET' | 'HEAD' | 'OPTIONS' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -150,6 +152,8 @@ export interface RunningLedger {
   readonly runtime: Runtime;
   /** Where the log ends now. */
   head(): Promise<Position>;
+  /** The receipt once everything that serves decisions and subjects has passed it. */
+  visible(receiptId: string): Promise<Receipt>;
   /** A new key with these scopes and no others. */
   keyWith(...scopes: readonly string[]): Promise<string>;
   keyOfRole(role: string): Promise<string>;
@@ -194,6 +198,13 @@ export async function startLedger(
     key,
     runtime,
     head: async () => (await runtime.ledger.head())?.position ?? ('0' as Position),
+    visible: async (receiptId) => {
+      for (const until = Date.now() + 5_000; ; await sleep(10)) {
+        const { body, text } = await api.get<Receipt>(`/v1/receipts/${receiptId}`);
+        if (body.visible) return body;
+        if (Date.now() > until) throw new Error(`not visible: ${text}`);
+      }
+    },
     keyWith: (...scopes) => issue({ scopes }),
     keyOfRole: (role) =>
       issue({ role, expiresAt: new Date(Date.now() + 86_400_000).toISOString() }),

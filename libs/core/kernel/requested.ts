@@ -37,6 +37,11 @@ export class Turns {
   }
 }
 
+/** Where something comes from that has no source of its own: an officer's hand, or a program. */
+export function sourceOf(actor: Actor): 'officer' | 'api' {
+  return actor.kind === 'officer' ? 'officer' : 'api';
+}
+
 /** How far a clock that is not ours may be ahead. */
 const TOLERATED_MILLISECONDS = 60_000;
 

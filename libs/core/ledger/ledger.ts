@@ -57,6 +57,8 @@ export interface TransactOptions {
   readonly bulk?: boolean;
   /** Where the order of appends to different streams matters. */
   readonly turn?: Turn;
+  /** The last word on all facts together, whichever step decided them. Pure, as the decisions are. */
+  readonly finish?: (facts: readonly Fact[]) => readonly Fact[];
 }
 
 /** What a transaction recorded; with `events` empty, where it was decided that there is nothing to record. */
@@ -193,7 +195,8 @@ export class Ledger {
       const revision = history.at(-1)?.revision;
       if (ifRevision !== undefined && ifRevision !== revision)
         throw revisionMismatch({ expected: ifRevision, actual: revision });
-      const facts = this.decide(stream, history, steps);
+      const decided = this.decide(stream, history, steps);
+      const facts = how.finish?.(decided) ?? decided;
       if (facts.length === 0) return nothingRecorded(history);
       try {
         return await this.append(stream, revision, occasion, facts, how);
@@ -247,7 +250,7 @@ export class Ledger {
     const events = (await this.codec.encode(drafts)) as [NewEvent, ...NewEvent[]];
     const expected: Expected =
       revision === undefined ? { kind: 'none' } : { kind: 'exact', revision };
-    await turn?.come();
+    if (turn) await within(turn.come());
     const appending = this.store.append({ stream, expected, events, bulk });
     turn?.done();
     return recordedNow(events, await appending);
@@ -274,6 +277,22 @@ export class Ledger {
       if (!(broken instanceof CannotDecode)) throw broken;
       return { events, broken };
     }
+  }
+}
+
+/** Whoever holds a stream must not wait for others without end: they may wait for that stream. */
+async function within(turn: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(unavailable('ledger-unavailable', 'the appends before this one take too long')),
+      PATIENCE,
+    );
+  });
+  try {
+    await Promise.race([turn, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

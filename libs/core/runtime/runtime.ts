@@ -64,7 +64,13 @@ export async function openRuntime(
   if (config.eventStore !== 'postgres')
     throw new NotAvailable('EVENT_STORE: only postgres is available in this version');
   const opened: (() => Promise<unknown>)[] = [];
+  let closing = false;
+  // While everything closes, sessions end as they should.
+  const lost = (what: string) => (error: Error) => {
+    if (!closing) logger.warn({ failure: failureOf(error) }, `${what} session lost`);
+  };
   const close = async () => {
+    closing = true;
     for (const one of opened.splice(0).reverse()) await one();
   };
   try {
@@ -77,7 +83,7 @@ export async function openRuntime(
       applicationName: 'consent-ledger',
       role: RUNTIME_ROLE,
       max: 20,
-      onError: (error) => logger.warn({ failure: failureOf(error) }, 'idle database session lost'),
+      onError: lost('database'),
     });
     const database = kyselyOn<unknown>(pool);
     opened.push(() => database.destroy());
@@ -88,7 +94,7 @@ export async function openRuntime(
         role: RUNTIME_ROLE,
         max: 12,
         statementTimeout: 0,
-        onError: (error) => logger.warn({ failure: failureOf(error) }, 'projector session lost'),
+        onError: lost('projector'),
       }),
     );
     opened.push(() => following.destroy());
@@ -97,7 +103,7 @@ export async function openRuntime(
       applicationName: 'consent-ledger vault',
       role: RUNTIME_ROLE,
       max: 5,
-      onError: (error) => logger.warn({ failure: failureOf(error) }, 'idle vault session lost'),
+      onError: lost('vault'),
     });
     opened.push(() => vaultPool.end());
 

@@ -358,6 +358,24 @@ export function describeLookupIndex(name: string, make: () => Promise<LookupInde
       expect(await index.find('email', 'anna@example.org')).toEqual([]);
     });
 
+    test('tells what within its owner a value belongs to', async () => {
+      await index.add([
+        mail('both@example.org', 'sub_a', 'cpt_2'),
+        mail('both@example.org', 'sub_b', 'cpt_3'),
+      ]);
+      const wanted = ['both@example.org', 'none@example.org'].map((value) => ({
+        kind: 'email',
+        value,
+      }));
+      expect(await index.matchMany(wanted)).toEqual([
+        [
+          { owner: 'sub_a', reference: 'cpt_2' },
+          { owner: 'sub_b', reference: 'cpt_3' },
+        ],
+        [],
+      ]);
+    });
+
     test('finds many in the order asked', async () => {
       await index.add([mail('anna@example.org', 'sub_a'), mail('ben@example.org', 'sub_b')]);
       expect(

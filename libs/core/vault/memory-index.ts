@@ -1,6 +1,6 @@
 import { MemoryVaultState } from './memory-vault.js';
 import { checkName } from './names.js';
-import { KeyDestroyed, type LookupEntry, type LookupIndex } from './port.js';
+import { KeyDestroyed, type LookupEntry, type LookupIndex, type LookupMatch } from './port.js';
 
 /** A look-up index that forgets with its process, for tests. Values lie in it as they are. */
 export class MemoryLookupIndex implements LookupIndex {
@@ -34,6 +34,20 @@ export class MemoryLookupIndex implements LookupIndex {
     wanted: readonly { kind: string; value: string }[],
   ): Promise<readonly (readonly string[])[]> {
     return Promise.all(wanted.map(({ kind, value }) => this.find(kind, value)));
+  }
+
+  async matchMany(
+    wanted: readonly { kind: string; value: string }[],
+  ): Promise<readonly (readonly LookupMatch[])[]> {
+    return wanted.map(({ kind, value }) =>
+      Array.from(
+        this.#entries.get(nameOf(kind, value))?.values() ?? [],
+        ({ owner, reference }) => ({
+          owner,
+          reference,
+        }),
+      ),
+    );
   }
 
   async remove(owner: string, reference?: string): Promise<void> {

@@ -88,6 +88,10 @@ export interface LookupIndex {
   add(entries: readonly LookupEntry[]): Promise<void>;
   /** Owners with that value, without doubles; order is by owner id. */
   find(kind: string, value: string): Promise<readonly string[]>;
+  /** As `findMany`, with what each value belongs to within its owner: what is looked up can then be checked. */
+  matchMany(
+    wanted: readonly { kind: string; value: string }[],
+  ): Promise<readonly (readonly LookupMatch[])[]>;
   /** Several look-ups in one round trip, answers in the order asked. */
   findMany(
     wanted: readonly { kind: string; value: string }[],
@@ -101,6 +105,8 @@ export interface LookupIndex {
    */
   reserve(kind: string, value: string, owner: string): Promise<string>;
 }
+
+export type LookupMatch = Pick<LookupEntry, 'owner' | 'reference'>;
 
 export interface LookupEntry {
   readonly kind: string;

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Global, Module } from '@nestjs/common';
@@ -30,9 +30,11 @@ import { derivationUnder } from '#core/vault/derivation.js';
 import { MemoryVault } from '#core/vault/memory-vault.js';
 import { DERIVATION } from '#core/vault/tokens.js';
 import { AccessModule } from './access.module.js';
+import { InstallBootstrapKeyHandler } from './commands/install-bootstrap-key.js';
 import { InstallBootstrapKey } from './commands/install-bootstrap-key.message.js';
 import { RecordLook } from './commands/record-look.message.js';
 import { type AccessEvent, accessEvents, SCOPES } from './domain/access.events.js';
+import { secretHashOf } from './domain/secret.js';
 import { ApiKeyAuthenticator } from './queries/authenticate.js';
 import { KnownKeys } from './queries/known-keys.js';
 
@@ -130,6 +132,22 @@ describe('the bootstrap key', () => {
     expect(JSON.stringify(event)).not.toContain(root.slice(4));
   });
 
+  it('can not be searched for in the log: its digest is keyed', async () => {
+    const given = `clk_${'a'.repeat(32)}`;
+    const shared = new Ledger(new MemoryLedger(), codec);
+    await ensureCreated(shared);
+    await new InstallBootstrapKeyHandler(shared, derivation, clock).execute(
+      new InstallBootstrapKey(given),
+    );
+    const { events: stored } = await shared.readAll(START, { limit: 10, categories: ['key'] });
+    const text = JSON.stringify(stored);
+    expect(text).not.toContain(createHash('sha256').update(given).digest('hex'));
+    expect(text).toContain(secretHashOf(given, derivation));
+    expect(text).not.toContain(secretHashOf(given, derivationUnder(randomBytes(32))));
+    const authenticator = new ApiKeyAuthenticator(new KnownKeys(shared), clock, derivation);
+    expect(await authenticator.authenticate(given)).toBeDefined();
+  });
+
   it('is left alone at every later start', async () => {
     const again = await commands.execute(new InstallBootstrapKey());
     expect(again).toMatchObject({ state: 'present' });
@@ -146,7 +164,6 @@ describe('the bootstrap key', () => {
   });
 
   it('is one, however many processes start at once', async () => {
-    const { InstallBootstrapKeyHandler } = await import('./commands/install-bootstrap-key.js');
     const shared = new MemoryLedger();
     await ensureCreated(new Ledger(shared, codec));
     const starts = await Promise.all(
@@ -227,7 +244,7 @@ describe('keys', () => {
   });
 
   it('are taken back within a second, also in other processes', async () => {
-    const other = new ApiKeyAuthenticator(new KnownKeys(ledger), clock);
+    const other = new ApiKeyAuthenticator(new KnownKeys(ledger), clock, derivation);
     const { body } = await issue({ scopes: ['access:admin'] });
     const { secret, keyId } = body as { secret: string; keyId: string };
     expect((await other.authenticate(secret))?.keyId).toBe(keyId);
@@ -308,7 +325,7 @@ describe('who calls', () => {
   });
 
   it('is not asked of the log for every wrong key', async () => {
-    const authenticator = new ApiKeyAuthenticator(new KnownKeys(ledger), clock);
+    const authenticator = new ApiKeyAuthenticator(new KnownKeys(ledger), clock, derivation);
     await authenticator.authenticate(root);
     store.reads = 0;
     const wrong = (n: number) => `clk_${String(n).padStart(43, '0')}`;
@@ -328,14 +345,14 @@ describe('who calls', () => {
   });
 
   it('is known at once although others try wrong keys', async () => {
-    const authenticator = new ApiKeyAuthenticator(new KnownKeys(ledger), clock);
+    const authenticator = new ApiKeyAuthenticator(new KnownKeys(ledger), clock, derivation);
     await authenticator.authenticate(`clk_${'y'.repeat(43)}`);
     const { body } = await issue({ scopes: ['events:read'] });
     expect(await authenticator.authenticate((body as { secret: string }).secret)).toBeDefined();
   });
 
   it('is never guessed while the log can not be read', async () => {
-    const authenticator = new ApiKeyAuthenticator(new KnownKeys(ledger), clock);
+    const authenticator = new ApiKeyAuthenticator(new KnownKeys(ledger), clock, derivation);
     expect(await authenticator.authenticate(root)).toBeDefined();
     store.failing = true;
     expect(await authenticator.authenticate(root)).toBeDefined();

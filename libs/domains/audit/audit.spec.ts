@@ -97,6 +97,7 @@ const PRINCIPALS: Readonly<Record<string, Principal>> = {
   clk_all: principal('usr_all', ...SCOPES),
   clk_reader: principal('usr_reader', 'subjects:read'),
   clk_writer: principal('usr_writer', 'choices:write'),
+  clk_feed: principal('usr_feed', 'events:read'),
 };
 
 beforeAll(async () => {
@@ -469,6 +470,23 @@ describe('GET /v1/events', () => {
     expect(all.map(({ type }) => type)).toEqual(['PurposeDefined', 'PurposeDefined']);
   });
 
+  it('leaves out keys, users and looks for who may not see the audit trail', async () => {
+    const keyId = newId('key');
+    const revoked = await record(streamOf('key', keyId), [
+      { type: 'ApiKeyRevoked', data: { keyId } },
+    ]);
+    await registered();
+    const after = `?after=${Number(revoked.position) - 1}`;
+    const types = async (path: string, key: string) => {
+      const answer = await request(path, { authorization: `Bearer ${key}` });
+      return linesIn(await answer.text()).map(({ type }) => type);
+    };
+    expect(await types(after, 'clk_all')).toEqual(['ApiKeyRevoked', 'SubjectRegistered']);
+    expect(await types(after, 'clk_feed')).toEqual(['SubjectRegistered']);
+    expect(await types(`${after}&category=key`, 'clk_all')).toEqual(['ApiKeyRevoked']);
+    expect(await types(`${after}&category=key`, 'clk_feed')).toEqual([]);
+  });
+
   it.each([
     ['?after=x', 'after', 'malformed-position'],
     ['?after=-1', 'after', 'malformed-position'],
@@ -568,6 +586,19 @@ describe('GET /v1/events/stream', () => {
     const bad = await request('/stream', { 'last-event-id': String(head + 1) });
     expect(bad.status).toBe(400);
     expect(await bad.json()).toMatchObject({ errors: [{ parameter: 'Last-Event-ID' }] });
+  });
+
+  it('leaves out keys, users and looks for who may not see the audit trail', async () => {
+    const keyId = newId('key');
+    const revoked = await record(streamOf('key', keyId), [
+      { type: 'ApiKeyRevoked', data: { keyId } },
+    ]);
+    const { position } = (await registered()).receipt;
+    const after = `?after=${Number(revoked.position) - 1}`;
+    const feed = await listen(after, { authorization: 'Bearer clk_feed' }, 2);
+    expect(inShort(feed)).toEqual([`${position} SubjectRegistered`, `${position} caught-up`]);
+    const all = await listen(after, {}, 3);
+    expect(inShort(all)[0]).toBe(`${revoked.position} ApiKeyRevoked`);
   });
 
   it('tells of one person and of some types only', async () => {

@@ -5,6 +5,7 @@ import {
   AddContactPointHandler,
   RemoveContactPointHandler,
 } from './commands/change-contact-points.js';
+import { ForgetContactPointHandler } from './commands/forget-contact-point.js';
 import { RectifyIdentityHandler } from './commands/rectify-identity.js';
 import { RegisterSubjectHandler } from './commands/register-subject.js';
 import {
@@ -14,6 +15,7 @@ import {
 import { FindSubjectsHandler } from './queries/find-subjects.js';
 import { AnswerReachability } from './queries/reachability.js';
 import { ViewSubjectHandler } from './queries/view-subject.js';
+import { ContactPointsReaction } from './reactions/contact-points.reaction.js';
 
 @Module({
   imports: [CqrsModule],
@@ -21,7 +23,9 @@ import { ViewSubjectHandler } from './queries/view-subject.js';
   providers: [
     AddContactPointHandler,
     AnswerReachability,
+    ContactPointsReaction,
     FindSubjectsHandler,
+    ForgetContactPointHandler,
     LiftRestrictionHandler,
     RectifyIdentityHandler,
     RegisterSubjectHandler,
@@ -29,5 +33,6 @@ import { ViewSubjectHandler } from './queries/view-subject.js';
     RestrictProcessingHandler,
     ViewSubjectHandler,
   ],
+  exports: [ContactPointsReaction],
 })
 export class SubjectsModule {}

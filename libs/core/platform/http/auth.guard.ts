@@ -57,6 +57,8 @@ export function accessOf(handler: object, controller: object): Access | undefine
 declare module 'fastify' {
   interface FastifyRequest {
     principal?: Principal;
+    /** Whether the credential still opens anything: long answers outlive keys. Rejects where it can not be known now. */
+    stillAdmitted?: () => Promise<boolean>;
   }
 }
 
@@ -100,9 +102,8 @@ export class AuthGuard implements CanActivate {
     request: FastifyRequest,
     anyOf: readonly [Scope, ...Scope[]],
   ): Promise<boolean> {
-    const principal = await this.authenticator.authenticate(
-      secretOf(request.headers.authorization),
-    );
+    const secret = secretOf(request.headers.authorization);
+    const principal = await this.authenticator.authenticate(secret);
     if (!principal)
       throw unauthenticated(
         'credentials-invalid',
@@ -110,6 +111,8 @@ export class AuthGuard implements CanActivate {
         'invalid_token',
       );
     request.principal = principal;
+    request.stillAdmitted = async () =>
+      (await this.authenticator.authenticate(secret)) !== undefined;
     requireScope(principal, ...anyOf);
     return true;
   }

@@ -33,6 +33,8 @@ export type Source<T> = (signal: AbortSignal) => Batches<T> | Promise<Batches<T>
 const STALLED = 60_000;
 /** Milliseconds between signs of life on a stream of events. */
 const PING = 15_000;
+/** Milliseconds for which a stream of events may outlive its key. */
+const READMISSION = 5_000;
 
 /**
  * Newline-delimited JSON out. A string or bytes are written as they are and must end with a line feed; anything
@@ -59,8 +61,8 @@ export interface ServerEvent {
 }
 
 /**
- * Server-sent events. Goes on until the source ends, the client goes or the process stops; a comment every
- * 15 s keeps proxies from closing it. The answer begins at once, before there is an event.
+ * Server-sent events. Goes on until the source ends, the client goes, its key ends or the process stops; a
+ * comment every 15 s keeps proxies from closing it. The answer begins at once, before there is an event.
  */
 export async function sendEvents(reply: FastifyReply, source: Source<ServerEvent>): Promise<void> {
   await send(reply, source, {
@@ -109,6 +111,7 @@ async function send<T>(reply: FastifyReply, source: Source<T>, format: Format<T>
   if (format.endless) draining.addEventListener('abort', leave, { once: true });
   if (raw.destroyed) leave();
   let ping: NodeJS.Timeout | undefined;
+  let readmission: NodeJS.Timeout | undefined;
   let iterator: AsyncIterator<T | readonly T[]> | undefined;
   try {
     iterator = (await source(gone.signal))[Symbol.asyncIterator]();
@@ -119,6 +122,13 @@ async function send<T>(reply: FastifyReply, source: Source<T>, format: Format<T>
       const text = format.ping;
       ping = setInterval(() => raw.writableNeedDrain || raw.write(text), PING);
     }
+    const { stillAdmitted } = reply.request;
+    // Who can not be told to be admitted is not: connecting again costs little, and is answered with the reason.
+    if (format.endless && stillAdmitted)
+      readmission = setInterval(
+        () => void stillAdmitted().then((admitted) => admitted || leave(), leave),
+        READMISSION,
+      );
     for (next ??= await iterator.next(); !next.done; next = await iterator.next()) {
       if (gone.signal.aborted) break;
       await write(raw, next.value, format, gone.signal);
@@ -130,6 +140,7 @@ async function send<T>(reply: FastifyReply, source: Source<T>, format: Format<T>
     raw.end();
   } finally {
     clearInterval(ping);
+    clearInterval(readmission);
     raw.off('close', leave);
     draining.removeEventListener('abort', leave);
     leave();

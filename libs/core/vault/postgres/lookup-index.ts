@@ -2,7 +2,13 @@ import type pg from 'pg';
 import { Batcher } from '../batcher.js';
 import { derivationUnder } from '../derivation.js';
 import { checkName } from '../names.js';
-import { type Derivation, KeyDestroyed, type LookupEntry, type LookupIndex } from '../port.js';
+import {
+  type Derivation,
+  KeyDestroyed,
+  type LookupEntry,
+  type LookupIndex,
+  type LookupMatch,
+} from '../port.js';
 
 const BATCH = 1_000;
 const ATTEMPTS = 5;
@@ -21,7 +27,7 @@ type Holder = { readonly holder: string | null; readonly refused: boolean };
 export class PostgresLookupIndex implements LookupIndex {
   readonly #derivation: Derivation;
   readonly #adding = new Batcher<LookupEntry, boolean>((entries) => this.#add(entries), BATCH);
-  readonly #finding = new Batcher<Uint8Array, readonly string[]>(
+  readonly #finding = new Batcher<Uint8Array, readonly LookupMatch[]>(
     (wanted) => this.#find(wanted),
     BATCH,
   );
@@ -54,6 +60,13 @@ export class PostgresLookupIndex implements LookupIndex {
   async findMany(
     wanted: readonly { kind: string; value: string }[],
   ): Promise<readonly (readonly string[])[]> {
+    const found = await this.matchMany(wanted);
+    return found.map((matches) => [...new Set(matches.map(({ owner }) => owner))]);
+  }
+
+  async matchMany(
+    wanted: readonly { kind: string; value: string }[],
+  ): Promise<readonly (readonly LookupMatch[])[]> {
     return this.#finding.ask(wanted.map(({ kind, value }) => this.#digest('lookup', kind, value)));
   }
 
@@ -100,15 +113,19 @@ export class PostgresLookupIndex implements LookupIndex {
     return entries.map((_, i) => refused.has(i + 1));
   }
 
-  async #find(digests: readonly Uint8Array[]): Promise<readonly (readonly string[])[]> {
-    const { rows } = await this.pool.query<{ owners: string[] }>(
+  async #find(digests: readonly Uint8Array[]): Promise<readonly (readonly LookupMatch[])[]> {
+    const { rows } = await this.pool.query<{ owners: string[]; references: string[] }>(
       `select array(
-         select distinct l.owner from vault.lookup l where l.digest = w.digest order by l.owner
-       ) as owners
+         select l.owner from vault.lookup l where l.digest = w.digest order by l.owner, l.reference
+       ) as owners, array(
+         select l.reference from vault.lookup l where l.digest = w.digest order by l.owner, l.reference
+       ) as references
        from unnest($1::bytea[]) with ordinality w(digest, place) order by w.place`,
       [digests],
     );
-    return rows.map(({ owners }) => owners);
+    return rows.map(({ owners, references }) =>
+      owners.map((owner, n) => ({ owner, reference: references[n] as string })),
+    );
   }
 
   async #claim(claims: readonly Claim[]): Promise<readonly Holder[]> {

@@ -10,8 +10,9 @@ import type { Derivation } from '#core/vault/port.js';
 import { DERIVATION } from '#core/vault/tokens.js';
 import { SCOPES } from '../domain/access.events.js';
 import { apiKeys, issueApiKey } from '../domain/access.js';
+import { secretHashOf } from '../domain/secret.js';
 import { type BootstrapKey, InstallBootstrapKey } from './install-bootstrap-key.message.js';
-import { newSecret, secretHashOf } from './new-secret.js';
+import { newSecret } from './new-secret.js';
 import { SOURCE } from './source.js';
 
 @CommandHandler(InstallBootstrapKey)
@@ -27,7 +28,7 @@ export class InstallBootstrapKeyHandler implements ICommandHandler<InstallBootst
     const keyId = idFrom('key', this.derivation.digest('bootstrap-key'), 8);
     const receiptId = idFrom('rcp', this.derivation.digest('bootstrap-key', 'receipt'), 8);
     const secret = given ?? newSecret();
-    const secretHash = secretHashOf(secret);
+    const secretHash = secretHashOf(secret, this.derivation);
     const requested = {
       actor: { kind: 'system', id: 'bootstrap' },
       receiptId,

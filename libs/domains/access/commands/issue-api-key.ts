@@ -10,7 +10,8 @@ import { DERIVATION } from '#core/vault/tokens.js';
 import { type Role, ROLES, type Scope, SCOPES } from '../domain/access.events.js';
 import { apiKeys, issueApiKey } from '../domain/access.js';
 import { type KeyRequest, scopesFor } from '../domain/key-request.js';
-import { newSecret, secretHashOf } from './new-secret.js';
+import { secretHashOf } from '../domain/secret.js';
+import { newSecret } from './new-secret.js';
 import { SOURCE } from './source.js';
 
 export { type Role, ROLES, type Scope, SCOPES };
@@ -53,7 +54,7 @@ export class IssueApiKeyHandler implements ICommandHandler<IssueApiKey> {
     // From the receipt, so that a retry issues no second key.
     const keyId = idFrom('key', this.derivation.digest('api-key', requested.receiptId), 8);
     const secret = newSecret();
-    const secretHash = secretHashOf(secret);
+    const secretHash = secretHashOf(secret, this.derivation);
     const outcome = await this.ledger.transact(
       streamOf('key', keyId),
       occasionOf(requested, { source: SOURCE }, this.clock),

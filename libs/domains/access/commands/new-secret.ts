@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { secretFrom } from '../domain/secret.js';
 
 /** A new secret. It is in memory until it was shown, and nowhere else. */
@@ -7,9 +7,4 @@ export function newSecret(): string {
     const secret = secretFrom(randomBytes(96));
     if (secret !== undefined) return secret;
   }
-}
-
-/** What is kept of a secret. It has 257 random bits: a plain hash can not be searched. */
-export function secretHashOf(secret: string): string {
-  return createHash('sha256').update(secret).digest('hex');
 }

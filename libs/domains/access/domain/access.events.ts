@@ -39,7 +39,7 @@ export type RoleGranted = Event<
 /** A role was taken from a user. */
 export type RoleRevoked = Event<'RoleRevoked', { readonly userId: Id<'usr'>; readonly role: Role }>;
 
-/** A key for programs or people was issued; only its hash is kept. */
+/** A key for programs or people was issued; of its secret only a keyed digest is kept. */
 export type ApiKeyIssued = Event<
   'ApiKeyIssued',
   {
@@ -47,7 +47,7 @@ export type ApiKeyIssued = Event<
     readonly name?: Pii<string>;
     readonly role?: Role;
     readonly scopes: readonly Scope[];
-    /** SHA-256 of the secret, hex. */
+    /** HMAC-SHA256 of the secret under a key of the ledger's own, hex. */
     readonly secretHash: string;
     readonly expiresAt?: Instant;
   }

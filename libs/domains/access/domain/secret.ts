@@ -21,3 +21,14 @@ export function secretFrom(random: Uint8Array): string | undefined {
   }
   return secret.length === SECRET_LENGTH ? SECRET_PREFIX + secret : undefined;
 }
+
+/**
+ * What is kept of a secret: a digest under a key of the ledger's own. An operator's choice may be weak, and
+ * who can read the log must not be able to search for it.
+ */
+export function secretHashOf(
+  secret: string,
+  keyed: { digest(use: 'api-key-secret', secret: string): Uint8Array },
+): string {
+  return Buffer.from(keyed.digest('api-key-secret', secret)).toString('hex');
+}

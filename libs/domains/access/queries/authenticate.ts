@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Clock } from '#core/kernel/instant.js';
 import type { Authenticator, Principal } from '#core/platform/http/auth.guard.js';
+import { DIGEST, type Digest } from '#core/platform/http/idempotency.js';
 import { CLOCK } from '#core/platform/tokens.js';
 import { type ApiKey, type ApiKeys, PRINCIPAL_OF } from '../domain/access.js';
-import { SECRET } from '../domain/secret.js';
+import { SECRET, secretHashOf } from '../domain/secret.js';
 import { KnownKeys } from './known-keys.js';
 
 /** Milliseconds for which a key that was taken back may still open something in another process. */
@@ -37,12 +37,13 @@ export class ApiKeyAuthenticator implements Authenticator {
   constructor(
     private readonly known: KnownKeys,
     @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(DIGEST) private readonly digest: Digest,
   ) {}
 
   async authenticate(secret: string): Promise<Principal | undefined> {
     if (!SECRET.test(secret)) return undefined;
-    // Keys are found by their hash: how long that takes tells nothing of a secret.
-    const hash = createHash('sha256').update(secret).digest('hex');
+    // Keys are found by a keyed digest: how long that takes tells nothing of a secret.
+    const hash = secretHashOf(secret, this.digest);
     const found = (await this.keyOf(hash)) ?? (await this.readForMiss(), await this.keyOf(hash));
     if (!found || found.key.revokedAt !== undefined) return undefined;
     const { expiresAt } = found.key;

@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify';
 import type { EventCatalogue } from '#core/kernel/catalogue.js';
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
 import { Answer, Answering } from '#core/platform/http/answer.js';
-import { Requires } from '#core/platform/http/auth.guard.js';
+import { CurrentPrincipal, type Principal, Requires } from '#core/platform/http/auth.guard.js';
 import { Operation } from '#core/platform/http/operation.js';
 import { unreadableParameter } from '#core/platform/http/request-refused.js';
 import {
@@ -36,7 +36,8 @@ export class EventsController {
       'One line of JSON for every envelope after `after` (exclusive), up to where the log ends when the call comes ' +
       'in, without a limit. A line is the envelope exactly as it is stored, and its `position`; personal fields stay ' +
       'sealed. To go on, ask again with the last position that was read. A connection that breaks off before its ' +
-      'end is an answer that is not whole.',
+      'end is an answer that is not whole. Events of keys, users and looks (categories `key`, `user` and `access`) ' +
+      'are shown to callers who also have `audit:read`, and left out for all others.',
     answers: {
       200: {
         description: 'The events in order.',
@@ -49,10 +50,11 @@ export class EventsController {
   })
   async read(
     @Query() { after = START, category }: FeedQuery,
+    @CurrentPrincipal() principal: Principal,
     @Res() reply: FastifyReply,
     @Answering() answer: Answer,
   ): Promise<void> {
-    const feed = await this.queries.execute(new FeedEvents(after, category));
+    const feed = await this.queries.execute(new FeedEvents(after, category, hiddenFrom(principal)));
     mustBeReached(after, feed.head, 'after');
     answer.position(feed.head);
     await sendNdjson(reply, () => feed.lines());
@@ -66,7 +68,9 @@ export class EventsController {
       'Server-sent events for ever: `id` is the position, `event` the type, `data` the envelope as it is stored, ' +
       'with its position; personal fields stay sealed. Begins after `Last-Event-ID`, else after `after`, else with ' +
       'the first event of the log. Once, when everything recorded before the call was sent, an event `caught-up` ' +
-      'comes. A comment is sent every 15 s. `types` and `subject` leave out all other events.',
+      'comes. A comment is sent every 15 s. The stream ends within seconds of its key. `types` and `subject` leave ' +
+      'out all other events; those of keys, users and looks (categories `key`, `user` and `access`) are left out ' +
+      'where the caller lacks `audit:read`.',
     answers: {
       200: {
         description: 'A stream without an end.',
@@ -89,11 +93,16 @@ export class EventsController {
   })
   async follow(
     @Query() query: FollowQuery,
+    @CurrentPrincipal() principal: Principal,
     @LastEventId() lastEventId: Position | undefined,
     @Res() reply: FastifyReply,
   ): Promise<void> {
     const after = lastEventId ?? query.after ?? START;
-    const wanted = { types: this.typesOf(query), subjectId: query.subject };
+    const wanted = {
+      types: this.typesOf(query),
+      subjectId: query.subject,
+      hidden: hiddenFrom(principal),
+    };
     const { head, news } = await this.queries.execute(new FollowEvents(after, wanted));
     mustBeReached(after, head, lastEventId === undefined ? 'after' : 'Last-Event-ID');
     await sendEvents(reply, async function* (signal) {
@@ -107,6 +116,11 @@ export class EventsController {
     if (names?.every((name) => this.catalogue.has(name)) ?? true) return names;
     throw unreadableParameter('types', 'unknown-event-type', 'there is no such type of event');
   }
+}
+
+/** Who has which rights, and who looked at what, is for those who may see the audit trail. */
+function hiddenFrom({ scopes }: Principal): readonly string[] {
+  return scopes.has('audit:read') ? [] : ['access', 'key', 'user'];
 }
 
 /** Who has read further than the log goes has read another log: going on would skip what comes here. */

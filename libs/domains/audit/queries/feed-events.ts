@@ -1,5 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
+import { categoryOf } from '#core/kernel/ids.js';
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
 import type { StoredEvent } from '#core/ledger/port.js';
 import { STORED_EVENTS, type StoredEvents } from './audit.tokens.js';
@@ -17,6 +18,8 @@ export class FeedEvents extends Query<Feed> {
   constructor(
     readonly after: Position,
     readonly categories?: readonly string[],
+    /** Categories that the caller may not see. */
+    readonly hidden: readonly string[] = [],
   ) {
     super();
   }
@@ -29,9 +32,9 @@ const PAGE = 500;
 export class FeedEventsHandler implements IQueryHandler<FeedEvents> {
   constructor(@Inject(STORED_EVENTS) private readonly log: StoredEvents) {}
 
-  async execute({ after, categories }: FeedEvents): Promise<Feed> {
+  async execute({ after, categories, hidden }: FeedEvents): Promise<Feed> {
     const head = (await this.log.head())?.position ?? START;
-    return { head, lines: () => linesOf(this.log, after, head, categories) };
+    return { head, lines: () => linesOf(this.log, after, head, { categories, hidden }) };
   }
 }
 
@@ -39,12 +42,13 @@ async function* linesOf(
   log: StoredEvents,
   after: Position,
   head: Position,
-  categories: readonly string[] | undefined,
+  { categories, hidden }: Pick<FeedEvents, 'categories' | 'hidden'>,
 ): AsyncGenerator<Uint8Array> {
   for (let from = after; comparePositions(from, head) < 0;) {
     const { events, scannedTo } = await log.readAll(from, { limit: PAGE, categories });
     const asked = events.filter(({ position }) => comparePositions(position, head) <= 0);
-    if (asked.length > 0) yield Buffer.concat(asked.flatMap(lineOf));
+    const shown = asked.filter(({ stream }) => !hidden.includes(categoryOf(stream)));
+    if (shown.length > 0) yield Buffer.concat(shown.flatMap(lineOf));
     // What comes after the head has come since.
     if (asked.length < events.length || scannedTo === from) return;
     from = scannedTo;

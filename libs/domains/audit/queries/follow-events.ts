@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
-import { streamOf, type SubjectId } from '#core/kernel/ids.js';
+import { categoryOf, streamOf, type SubjectId } from '#core/kernel/ids.js';
 import { comparePositions, laterOf, type Position, START } from '#core/kernel/position.js';
 import type { StoredEvent } from '#core/ledger/port.js';
 import { STORED_EVENTS, type StoredEvents } from './audit.tokens.js';
@@ -9,6 +9,8 @@ import { STORED_EVENTS, type StoredEvents } from './audit.tokens.js';
 export interface Wanted {
   readonly types?: readonly string[];
   readonly subjectId?: SubjectId;
+  /** Categories of streams that the caller may not see. */
+  readonly hidden?: readonly string[];
 }
 
 /** What a follower is told: an event as stored with its position, or once that they have caught up. */
@@ -49,7 +51,7 @@ async function* newsOf(
   log: StoredEvents,
   after: Position,
   head: Position,
-  { types, subjectId }: Wanted,
+  { types, subjectId, hidden = [] }: Wanted,
   signal: AbortSignal,
 ): AsyncGenerator<readonly News[]> {
   const stream = subjectId && streamOf('subject', subjectId);
@@ -59,6 +61,7 @@ async function* newsOf(
   for await (const page of log.follow(after, { limit: PAGE, categories, signal })) {
     const news: News[] = page.events
       .filter((event) => stream === undefined || event.stream === stream)
+      .filter((event) => !hidden.includes(categoryOf(event.stream)))
       .map(({ bytes, position }) => ({ position, event: eventIn(bytes, position) }))
       .filter(({ event }) => types === undefined || types.includes(event.type));
     if (catchingUp && comparePositions(page.scannedTo, head) >= 0) {

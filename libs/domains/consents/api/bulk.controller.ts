@@ -49,11 +49,18 @@ export class BulkController {
     @Query() query: BulkQuery,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
-    @CurrentPrincipal() { kind, id, keyId }: Principal,
+    @CurrentPrincipal() { kind, id, keyId, scopes }: Principal,
     @TraceId() correlationId: string,
   ): Promise<void> {
     const { importId, firstLine } = query;
-    const context = { actor: { kind, id }, apiKeyId: keyId, correlationId, importId };
+    const mayWriteBases = scopes.has('bases:write');
+    const context = {
+      actor: { kind, id },
+      apiKeyId: keyId,
+      correlationId,
+      importId,
+      mayWriteBases,
+    };
     const lines = ndjsonOf(request);
     await sendNdjson(reply, () =>
       this.commands.execute(new RecordLines(given(lines, firstLine), context)),
@@ -99,10 +106,15 @@ function lineOf(body: RegistrationLine | InteractionLine, line: number): BulkLin
   return { line, idempotencyKey, registration: { ...registration, externalRefs } };
 }
 
+/** What a person wrote, or what proves it: kept to the letter. */
+const VERBATIM = new Set(['evidence', 'comment']);
+
 /** Blanks around values are what spreadsheets leave behind, and no reason to reject a line. */
 function trimmed(value: unknown): unknown {
   if (typeof value === 'string') return value.trim();
   if (Array.isArray(value)) return value.map(trimmed);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, trimmed(inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [key, VERBATIM.has(key) ? inner : trimmed(inner)]),
+  );
 }

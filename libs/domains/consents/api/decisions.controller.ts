@@ -2,7 +2,9 @@ import { Body, Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
 import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Position } from '#core/kernel/position.js';
-import { Refused } from '#core/kernel/refused.js';
+import { invalid, Refused } from '#core/kernel/refused.js';
+import { Config } from '#core/platform/config.js';
+import { normalisedContact } from '#core/platform/contact-values.js';
 import { CurrentPrincipal, type Principal, Requires } from '#core/platform/http/auth.guard.js';
 import { type Line, readNdjson } from '#core/platform/http/ndjson.js';
 import { Operation } from '#core/platform/http/operation.js';
@@ -10,6 +12,11 @@ import { ConsistentAt } from '#core/platform/http/preconditions.js';
 import { RequestRefused } from '#core/platform/http/request-refused.js';
 import { ndjsonOf, sendNdjson } from '#core/platform/http/streaming.js';
 import { readBody } from '#core/platform/http/validated-body.js';
+import {
+  AskPrivacyCentre,
+  type PrivacyCentre,
+} from '#domains/purposes/queries/privacy-centre.message.js';
+import { questionViolations } from '../queries/decide.js';
 import { Decide, type DecisionAnswer, type DecisionQuestion } from '../queries/decide.message.js';
 import { answerExample, questionExample } from './consents.examples.js';
 import { answerSchema, answersSchema } from './consents.schemas.js';
@@ -17,10 +24,16 @@ import { DecisionsBody, QuestionBody, QuestionsBody } from './consents.shapes.js
 
 type Verdict = DecisionAnswer | { readonly line: number; readonly error: object };
 
+/** Questions in one reading; memory and statements hold no more. */
+const TOGETHER = 1_000;
+
 /** May we? */
 @Controller('/v1/decisions')
 export class DecisionsController {
-  constructor(private readonly queries: QueryBus) {}
+  constructor(
+    private readonly queries: QueryBus,
+    private readonly config: Config,
+  ) {}
 
   @Post()
   @HttpCode(200)
@@ -91,62 +104,46 @@ export class DecisionsController {
     behindErasure: boolean,
     consistentAt: Position | undefined,
   ): AsyncGenerator<readonly Verdict[]> {
+    const ask = (questions: readonly DecisionQuestion[]) =>
+      this.queries.execute(new Decide(questions, behindErasure, consistentAt));
     for await (const lines of readNdjson(source))
-      yield await this.answerLines(lines, behindErasure, consistentAt);
+      for (let from = 0; from < lines.length; from += TOGETHER)
+        yield await this.answerLines(lines.slice(from, from + TOGETHER), ask);
   }
 
+  /** One that can not be asked must not spoil the others: they are asked together. */
   private async answerLines(
     lines: readonly Line[],
-    behindErasure: boolean,
-    consistentAt: Position | undefined,
+    ask: (questions: readonly DecisionQuestion[]) => Promise<readonly DecisionAnswer[]>,
   ): Promise<readonly Verdict[]> {
-    const read = lines.map((line) => questionOf(line));
+    const centre = await this.queries.execute(new AskPrivacyCentre());
+    const read = lines.map((line) => questionOf(line, centre, this.config.defaultRegion));
     const questions = read.flatMap((one) => ('question' in one ? [one.question] : []));
-    const ask = (some: readonly DecisionQuestion[]) =>
-      this.queries.execute(new Decide(some, behindErasure, consistentAt));
-    let answers: readonly Verdict[];
-    try {
-      answers = await ask(questions);
-    } catch (error) {
-      if (!(error instanceof Refused) || error.kind !== 'invalid') throw error;
-      // One that names no purpose of ours must not spoil the others.
-      answers = await Promise.all(
-        read.flatMap((one) =>
-          'question' in one
-            ? [
-                ask([one.question]).then(
-                  ([first]) => first as DecisionAnswer,
-                  refusedLine(one.line),
-                ),
-              ]
-            : [],
-        ),
-      );
-    }
+    const answers = await ask(questions);
     let next = 0;
     return read.map((one) => ('question' in one ? (answers[next++] as Verdict) : one));
   }
 }
 
-type ReadLine =
-  | { readonly line: number; readonly question: DecisionQuestion }
-  | { readonly line: number; readonly error: object };
-
-function questionOf(read: Line): ReadLine {
+/** A question that can be asked, or why this line is none. */
+function questionOf(
+  read: Line,
+  centre: PrivacyCentre,
+  region: string | undefined,
+): { readonly question: DecisionQuestion } | { readonly line: number; readonly error: object } {
   try {
     if ('refused' in read) throw read.refused;
-    return { line: read.line, question: readBody(QuestionBody, read.value) as DecisionQuestion };
-  } catch (error) {
-    return refusedLine(read.line)(error);
-  }
-}
-
-function refusedLine(line: number) {
-  return (error: unknown): { readonly line: number; readonly error: object } => {
-    if (error instanceof Refused || error instanceof RequestRefused) {
-      const { code, detail, more } = error;
-      return { line, error: { code, detail, errors: more.violations } };
+    const question = readBody(QuestionBody, read.value) as DecisionQuestion;
+    const [first, ...more] = questionViolations(centre, question);
+    if (first) throw invalid(first, ...more);
+    if ('contactPoint' in question && question.contactPoint) {
+      const { kind, value } = question.contactPoint;
+      normalisedContact(kind, value, { region, pointer: '/contactPoint/value' });
     }
-    throw error;
-  };
+    return { question };
+  } catch (error) {
+    if (!(error instanceof Refused || error instanceof RequestRefused)) throw error;
+    const { code, detail, more } = error;
+    return { line: read.line, error: { code, detail, errors: more.violations } };
+  }
 }

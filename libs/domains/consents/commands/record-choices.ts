@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { Command, CommandHandler, type ICommandHandler, QueryBus } from '@nestjs/cqrs';
-import type { DeclaredBy } from '#core/kernel/event.js';
+import type { DeclaredBy, Fact } from '#core/kernel/event.js';
 import { streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import { fold } from '#core/kernel/model.js';
@@ -88,35 +88,36 @@ export class RecordChoicesHandler implements ICommandHandler<RecordChoices> {
   async execute({ subjectId, interaction, requested }: RecordChoices): Promise<Outcome> {
     const centre = await this.queries.execute(new AskPrivacyCentre());
     const occasion = occasionOf(requested, interaction, this.clock);
-    requireSource(centre, interaction.source);
     const stream = streamOf('subject', subjectId);
     const { choices, collectionPoint, evidence, comment } = interaction;
     const language = choices.some(namesNotice)
       ? (interaction.language ?? fold(subject, await this.ledger.read(stream)).language)
       : undefined;
 
-    const violations: Violation[] = doubles(choices);
-    const steps: Step[] = [step(subject, mustBeRegistered())];
-    choices.forEach((choice, index) => {
-      const testimony = index === 0 ? { collectionPoint, evidence, comment } : { collectionPoint };
+    const violations: Violation[] = [];
+    const attempt = (check: () => void): void => {
       try {
-        const said = {
-          centre,
-          at: occasion.occurredAt,
-          pointer: `/choices/${index}`,
-          testimony,
-          language,
-        };
-        steps.push(this.stepFor(choice, said));
+        check();
       } catch (error) {
         if (!(error instanceof Refused) || !error.more.violations) throw error;
         violations.push(...error.more.violations);
       }
-    });
+    };
+    attempt(() => requireSource(centre, interaction.source));
+    violations.push(...doubles(choices));
+    const steps: Step[] = [step(subject, mustBeRegistered())];
+    const testimony = { collectionPoint, evidence, comment };
+    const { occurredAt: at } = occasion;
+    choices.forEach((choice, index) =>
+      attempt(() => {
+        const pointer = `/choices/${index}`;
+        steps.push(this.stepFor(choice, { centre, at, pointer, testimony, language }));
+      }),
+    );
     // Inside a step, so that a repetition of what was recorded before is answered first, whatever changed since.
     const [first, ...more] = violations;
     if (first) steps.push(step(personFacts, () => refuse(invalid(first, ...more))));
-    return this.ledger.transact(stream, occasion, steps, requested);
+    return this.ledger.transact(stream, occasion, steps, { ...requested, finish: testifyOnce });
   }
 
   private stepFor(choice: Choice, said: Said): Step {
@@ -149,6 +150,7 @@ export class RecordChoicesHandler implements ICommandHandler<RecordChoices> {
           giveConsent({ ...common, ...this.grantOf(choice, purpose, said) }),
         );
       case 'confirm': {
+        withoutNotice(choice, pointer);
         const confirmation = this.confirmationOf(choice, said);
         if (!confirmation)
           throw invalid({
@@ -164,6 +166,7 @@ export class RecordChoicesHandler implements ICommandHandler<RecordChoices> {
         return step(personFacts, refuseConsent({ ...common, ...this.noticeOf(choice, said) }));
       case 'withdraw':
         notConfirmed(choice, pointer);
+        withoutNotice(choice, pointer);
         return step(personFacts, withdrawConsent(common));
       case 'renew': {
         notConfirmed(choice, pointer);
@@ -236,6 +239,15 @@ export class RecordChoicesHandler implements ICommandHandler<RecordChoices> {
   }
 }
 
+/** What proves an interaction is kept once, with the first of its facts that is new. */
+function testifyOnce(facts: readonly Fact[]): readonly Fact[] {
+  return facts.map((fact, index) => {
+    if (index === 0) return fact;
+    const { evidence: _, comment: _comment, ...data } = fact.data as Testimony;
+    return { ...fact, data };
+  });
+}
+
 function refuse(refused: Refused): never {
   throw refused;
 }
@@ -284,6 +296,15 @@ export function purposeOf(centre: PrivacyCentre, key: string, pointer: string): 
   const purpose = centre.purposes[key];
   if (purpose) return purpose;
   throw invalid({ pointer, code: 'unknown-purpose', detail: 'there is no such purpose' });
+}
+
+function withoutNotice({ noticeVersion, decision }: PurposeChoice, pointer: string): void {
+  if (noticeVersion !== undefined)
+    throw invalid({
+      pointer: `${pointer}/noticeVersion`,
+      code: 'not-of-decision',
+      detail: `no notice is named to ${decision}`,
+    });
 }
 
 function openAt({ retiredAt }: Purpose, at: Instant, pointer: string): void {

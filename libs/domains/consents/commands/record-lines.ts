@@ -6,7 +6,12 @@ import { idFrom, newId, type ReceiptId, type SubjectId } from '#core/kernel/ids.
 import type { Position } from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
 import { type Requested, type Turn, Turns } from '#core/kernel/requested.js';
-import { type Digest, DIGEST } from '#core/platform/http/idempotency.js';
+import {
+  type Digest,
+  DIGEST,
+  IDEMPOTENCY_STORE,
+  type IdempotencyStore,
+} from '#core/platform/http/idempotency.js';
 import {
   RegisterSubject,
   type RegistrationInput,
@@ -50,6 +55,8 @@ export interface BulkContext {
   readonly apiKeyId: string;
   readonly correlationId: string;
   readonly importId?: string;
+  /** Whether a registration may bring legal bases. */
+  readonly mayWriteBases: boolean;
 }
 
 /** A line as it came: to be recorded, or with its verdict already, which keeps its place. */
@@ -80,6 +87,7 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
     @Inject(DIGEST) private readonly digest: Digest,
+    @Inject(IDEMPOTENCY_STORE) private readonly answers: IdempotencyStore,
   ) {}
 
   execute({ lines, context }: RecordLines): Promise<AsyncIterable<readonly LineVerdict[]>> {
@@ -93,12 +101,12 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
     const turns = new Turns();
     const ofPerson = new Map<string, Promise<unknown>>();
     const underWay: Waiting[] = [];
-    const begin = (given: LineGiven<LineVerdict>) =>
+    const begin = (given: LineGiven<LineVerdict>, people: readonly string[]) =>
       underWay.push(
         new Waiting(
           'verdict' in given
             ? Promise.resolve(given.verdict)
-            : this.begin(given, context, turns.next(), ofPerson),
+            : this.begin(given, people, context, turns.next(), ofPerson),
         ),
       );
 
@@ -117,7 +125,9 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
         const more: Chunk | void = await Promise.race([next, first?.settled ?? next]);
         if (more) {
           next = more.done ? undefined : read();
-          for (const given of more.done ? [] : more.value) begin(given);
+          const lines = more.done ? [] : more.value;
+          const people = await this.peopleIn(lines);
+          lines.forEach((given, n) => begin(given, people[n] ?? []));
         }
       } else await first?.settled;
       const done: LineVerdict[] = [];
@@ -129,16 +139,16 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
   /** Begins a line once the earlier lines of the same person are done. */
   private begin(
     line: BulkLine,
+    people: readonly string[],
     context: BulkContext,
     turn: Turn,
     ofPerson: Map<string, Promise<unknown>>,
   ): Promise<LineVerdict> {
-    const people = peopleIn(line);
     const before = people.flatMap((person) => ofPerson.get(person) ?? []);
     const verdict =
       before.length === 0
-        ? this.record(line, context, turn)
-        : Promise.all(before).then(() => this.record(line, context, turn));
+        ? this.once(line, context, turn)
+        : Promise.all(before).then(() => this.once(line, context, turn));
     const settled = verdict.then(
       () => undefined,
       () => undefined,
@@ -150,8 +160,49 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
     return verdict;
   }
 
+  /** With a key of its own a line is like any call: the same key with other contents is refused. */
+  private async once(line: BulkLine, context: BulkContext, turn: Turn): Promise<LineVerdict> {
+    const { idempotencyKey, line: number, ...said } = line;
+    if (idempotencyKey === undefined) return this.record(line, context, turn);
+    try {
+      const key = this.digest.digest('bulk-key', context.apiKeyId, idempotencyKey);
+      const fingerprint = this.digest.digest('bulk-fingerprint', canonicalize(said) as string);
+      const claim = await this.answers.claim(key, fingerprint);
+      if (claim.kind === 'reused' || claim.kind === 'in-flight')
+        return refusedKey(number, claim.kind);
+      const verdict = await this.record(line, context, turn);
+      if (claim.kind === 'claimed') {
+        const { lease } = claim;
+        if (verdict.status === 'rejected') await this.answers.release(key, lease);
+        else await this.answers.complete(key, lease, { status: 201, headers: {}, body: verdict });
+      }
+      return verdict;
+    } finally {
+      turn.done();
+    }
+  }
+
+  /**
+   * Every way in which each line names a person, with the id where they are known: two lines that share one
+   * wait for each other. One look-up for all of them.
+   */
+  private async peopleIn(lines: readonly LineGiven<LineVerdict>[]): Promise<readonly string[][]> {
+    const references = lines.map((given) => ('verdict' in given ? [] : referencesIn(given)));
+    const found = await this.queries.execute(new FindSubjects(references.flat()));
+    let next = 0;
+    return lines.map((given, n) => {
+      const own = references[n] ?? [];
+      const ids = own.flatMap(() => found[next++] ?? []);
+      const named =
+        'person' in given && 'subjectId' in given.person ? [given.person.subjectId] : [];
+      return [...own.map((reference) => JSON.stringify(reference)), ...ids, ...named];
+    });
+  }
+
   private async record(line: BulkLine, context: BulkContext, turn: Turn): Promise<LineVerdict> {
     try {
+      if ('registration' in line && line.registration.bases?.length && !context.mayWriteBases)
+        throw scopeMissing();
       const requested = this.requestedFor(line, context, turn);
       const { receiptId } = requested;
       const recorded = (subjectId: SubjectId, position: Position): Recorded => ({
@@ -233,14 +284,25 @@ class Waiting {
   }
 }
 
-/** Every way in which a line names a person: two lines that share one wait for each other. */
-function peopleIn(line: BulkLine): string[] {
+function referencesIn(line: BulkLine): SubjectReference[] {
   if ('registration' in line)
-    return (line.registration.externalRefs ?? []).map(({ system, id }) => `ref ${system} ${id}`);
-  const { person } = line;
-  if ('subjectId' in person) return [person.subjectId];
-  if ('externalRef' in person) return [`ref ${person.externalRef.system} ${person.externalRef.id}`];
-  return [`contact ${person.contactPoint.kind} ${person.contactPoint.value}`];
+    return (line.registration.externalRefs ?? []).map((externalRef) => ({ externalRef }));
+  return 'subjectId' in line.person ? [] : [line.person];
+}
+
+function scopeMissing(): Refused {
+  const detail = 'recording legal bases needs the scope bases:write';
+  const violations = [{ pointer: '/bases', code: 'scope-missing', detail }];
+  return new Refused('forbidden', 'scope-missing', detail, { violations });
+}
+
+function refusedKey(line: number, kind: 'reused' | 'in-flight'): Rejected {
+  const detail =
+    kind === 'reused'
+      ? 'this idempotencyKey belongs to a line with other contents'
+      : 'a line with this idempotencyKey is under way';
+  const code = kind === 'reused' ? 'idempotency-key-reused' : 'idempotency-in-flight';
+  return { line, status: 'rejected', code, pointer: '/idempotencyKey', detail };
 }
 
 /** What the caller can do something about; anything else breaks off the stream rather than this line. */

@@ -14,7 +14,7 @@ import {
 } from '#domains/purposes/queries/privacy-centre.message.js';
 import { mustBeRegistered, subject } from '#domains/subjects/domain/subjects.js';
 import { swapRefused } from '../domain/choices.js';
-import { personFacts } from '../domain/facts.js';
+import { type PersonFacts, personFacts } from '../domain/facts.js';
 import { type BasisStatus, stateBasis } from '../domain/legal-basis.js';
 
 export interface BasisStatementInput {
@@ -58,7 +58,9 @@ export class SetBasisHandler implements ICommandHandler<SetBasis> {
     const stream = streamOf('subject', subjectId);
     const { comment, ...said } = input;
     const at = occasion.occurredAt;
-    const decide = stateBasis({ ...said, purpose, at, testimony: { comment } });
+    // Inside the step: a repetition of what was recorded before is answered first, whatever changed since.
+    const decide = (state: PersonFacts) =>
+      stateBasis({ ...said, purpose, at, testimony: { comment } })(state);
     const outcome = await this.ledger.transact(
       stream,
       occasion,

@@ -174,6 +174,14 @@ describe('erasure', () => {
   });
 });
 
+test('after the keys are destroyed nothing changes, whatever a clock that was ahead put there', () => {
+  const told = [registered(1), add('email', 6), on('weekly', 'email', 7), destroyKeys(5)];
+  expect(spansOf(...told).map(({ from, erased }) => [from, erased])).toEqual([
+    [day(1), false],
+    [day(5), true],
+  ]);
+});
+
 test('a span ends where anything changes, and only there', () => {
   const told = [
     registered(1),

@@ -82,6 +82,8 @@ export function personSpans(facts: PersonFacts): PersonSpan[] {
     };
     const last = spans.at(-1);
     if (!last || !samePerson(last, span)) spans.push(span);
+    // Nothing changes any more, also where somebody's clock was ahead of the destruction.
+    if (erased) break;
   }
   return spans;
 }

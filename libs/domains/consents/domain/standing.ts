@@ -200,6 +200,7 @@ function endOf(move: Move): Instant {
 function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
   const { consent, bases, objections } = factsOf(person, rules.key);
   const moves: Move[] = [];
+  // Something to look at again, also where a fact changes nothing: whoever is on record has spans.
   const tick = (at: Instant | undefined, by: Pointer) => {
     if (at !== undefined && at < END_OF_TIME) moves.push({ kind: 'tick', at, by });
   };
@@ -262,6 +263,7 @@ function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
         break;
       case 'renewed': {
         const { expiresAt } = fact;
+        tick(at, by);
         if (expiresAt === undefined || expiresAt !== renewals.get(at)) break;
         moves.push({ kind: 'renew', at, by, expiresAt });
         tick(expiresAt, by);
@@ -298,9 +300,8 @@ function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
         break;
       }
       case 'confirmed':
-        tick(at, by);
-        break;
       case 'invalidated':
+        tick(at, by);
         break;
     }
   }

@@ -14,6 +14,8 @@ export class AskPersonStanding extends Query<PersonStanding> {
     readonly asOf: Instant,
     /** Absent: everything the log holds of this person. */
     readonly knownAt?: Position,
+    /** Whether the caller may see what held before an erasure. */
+    readonly behindErasure = true,
   ) {
     super();
   }

@@ -4,11 +4,14 @@ import { fold } from '#core/kernel/model.js';
 import { comparePositions } from '#core/kernel/position.js';
 import { Ledger } from '#core/ledger/ledger.js';
 import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
-import { answer } from '../domain/answer.js';
+import type { KeyDestroyed } from '#domains/erasure/domain/erasure.events.js';
+import { answer, erasedSubject } from '../domain/answer.js';
 import { personFacts } from '../domain/facts.js';
 import { personAt, personSpans } from '../domain/person.js';
 import { standingAt, standingOf } from '../domain/standing.js';
 import { AskPersonStanding, type PersonStanding } from './person-standing.message.js';
+
+const KEY_DESTROYED: KeyDestroyed['type'] = 'KeyDestroyed';
 
 @QueryHandler(AskPersonStanding)
 export class AnswerPersonStanding implements IQueryHandler<AskPersonStanding> {
@@ -17,7 +20,12 @@ export class AnswerPersonStanding implements IQueryHandler<AskPersonStanding> {
     private readonly queries: QueryBus,
   ) {}
 
-  async execute({ subjectId, asOf, knownAt }: AskPersonStanding): Promise<PersonStanding> {
+  async execute({
+    subjectId,
+    asOf,
+    knownAt,
+    behindErasure,
+  }: AskPersonStanding): Promise<PersonStanding> {
     const [all, { purposes }] = await Promise.all([
       this.ledger.read(streamOf('subject', subjectId)),
       this.queries.execute(new AskPrivacyCentre(knownAt)),
@@ -27,10 +35,12 @@ export class AnswerPersonStanding implements IQueryHandler<AskPersonStanding> {
       : all;
     const facts = fold(personFacts, known);
     const person = personAt(personSpans(facts), asOf);
+    const hidden = person && !behindErasure && all.some(({ type }) => type === KEY_DESTROYED);
     return {
       person,
       erasedAt: facts.erased?.at,
       purposes: Object.values(purposes).map((rules) => {
+        if (hidden) return { purpose: rules.key, ...erasedSubject, bases: [] };
         const standing = facts.purposes[rules.key] && standingAt(standingOf(facts, rules), asOf);
         const answered = answer(person, standing, { rules, asOf });
         return { purpose: rules.key, ...answered, bases: standing?.bases ?? [] };

@@ -57,7 +57,7 @@ export class ErasureController {
     );
     // Nothing new was decided: the erasure that is under way, or done, stands.
     if (outcome.events.length === 0) answer.status(200);
-    return operation(subjectId, outcome, answer);
+    return this.began(subjectId, outcome, answer);
   }
 
   @Post('subjects/:id/erasure/approve')
@@ -78,7 +78,7 @@ export class ErasureController {
   ): Promise<OperationView> {
     const outcome = await this.commands.execute(new ApproveErasure(subjectId, requested));
     if (outcome.events.length === 0) answer.status(200);
-    return operation(subjectId, outcome, answer);
+    return this.began(subjectId, outcome, answer);
   }
 
   @Post('subjects/:id/erasure/refuse')
@@ -100,7 +100,7 @@ export class ErasureController {
     @Answering() answer: Answer,
   ): Promise<OperationView> {
     const outcome = await this.commands.execute(new RefuseErasure(subjectId, body, requested));
-    return operation(subjectId, outcome, answer);
+    return this.began(subjectId, outcome, answer);
   }
 
   @Get('operations/:id')
@@ -114,21 +114,23 @@ export class ErasureController {
   async operation(
     @Param('id', idOf('op', 'unknown-operation')) operationId: OperationId,
   ): Promise<OperationView> {
-    const { subjectId, erasure } = await this.queries.execute(new AskOperation(operationId));
-    if (erasure.step === 'none')
-      throw new Refused('not-found', 'unknown-operation', 'there is no such operation');
-    return operationView(subjectId, erasure);
+    return this.viewOf(operationId);
   }
-}
 
-function operation(
-  subjectId: SubjectId,
-  { erasure, ...outcome }: ErasureOutcome,
-  answer: Answer,
-): OperationView {
-  answer
-    .location(`/v1/operations/${erasure.operationId}`)
-    .revision(outcome.revision)
-    .position(outcome.position);
-  return operationView(subjectId, erasure);
+  private async began(
+    subjectId: SubjectId,
+    { erasure: { operationId }, revision, position }: ErasureOutcome,
+    answer: Answer,
+  ): Promise<OperationView> {
+    answer.location(`/v1/operations/${operationId}`).revision(revision).position(position);
+    return this.viewOf(operationId, subjectId);
+  }
+
+  private async viewOf(operationId: OperationId, subjectId?: SubjectId): Promise<OperationView> {
+    const view = operationView(
+      await this.queries.execute(new AskOperation(operationId, subjectId)),
+    );
+    if (!view) throw new Refused('not-found', 'unknown-operation', 'there is no such operation');
+    return view;
+  }
 }

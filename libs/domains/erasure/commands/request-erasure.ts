@@ -5,7 +5,7 @@ import { type OperationId, streamOf, type SubjectId } from '#core/kernel/ids.js'
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import { fold } from '#core/kernel/model.js';
 import { Refused } from '#core/kernel/refused.js';
-import { occasionOf, type Requested } from '#core/kernel/requested.js';
+import { occasionOf, type Requested, sourceOf } from '#core/kernel/requested.js';
 import { Ledger, type Outcome, step } from '#core/ledger/ledger.js';
 import { CLOCK } from '#core/platform/tokens.js';
 import { derivedId } from '#core/vault/derivation.js';
@@ -84,7 +84,7 @@ export class RequestErasureHandler implements ICommandHandler<RequestErasure> {
       requested.receiptId,
     );
     const request = { operationId, ground, note, dutiesToRetain, approved: mayApprove };
-    const said = { source: 'api', receivedAt: input.receivedAt };
+    const said = { source: sourceOf(requested.actor), receivedAt: input.receivedAt };
     const occasion = occasionOf(requested, said, this.clock);
     const outcome = await this.ledger.transact(
       streamOf('subject', subjectId),
@@ -122,7 +122,7 @@ export class ApproveErasureHandler implements ICommandHandler<ApproveErasure> {
     await historyOf(this.ledger, subjectId);
     const outcome = await this.ledger.transact(
       streamOf('subject', subjectId),
-      occasionOf(requested, { source: 'officer' }, this.clock),
+      occasionOf(requested, { source: sourceOf(requested.actor) }, this.clock),
       [step(erasure, approveErasure())],
       requested,
     );
@@ -141,7 +141,7 @@ export class RefuseErasureHandler implements ICommandHandler<RefuseErasure> {
     await historyOf(this.ledger, subjectId);
     const outcome = await this.ledger.transact(
       streamOf('subject', subjectId),
-      occasionOf(requested, { source: 'officer' }, this.clock),
+      occasionOf(requested, { source: sourceOf(requested.actor) }, this.clock),
       [step(erasure, refuseErasure(input.reason, input.note))],
       requested,
     );

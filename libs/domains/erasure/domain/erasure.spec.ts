@@ -10,6 +10,7 @@ import {
   approveErasure,
   completeErasure,
   erasure,
+  erasureOf,
   nothingAfterErasure,
   recordDestruction,
   refuseErasure,
@@ -177,6 +178,19 @@ test('what a certificate needs is known from the request to the end', () => {
     position: '3',
     completedAt: '2026-01-01T00:00:00.000Z',
   });
+});
+
+test('an operation is told by itself: a refused one stays refused when a later one runs', () => {
+  const history = [requested(), refused, requested(2), approved(2)].map((fact, index) =>
+    recorded(fact, index),
+  );
+  expect(erasureOf(op(1), history)).toMatchObject({
+    step: 'refused',
+    operationId: op(1),
+    reason: 'legal-claims',
+  });
+  expect(erasureOf(op(2), history)).toMatchObject({ step: 'approved', operationId: op(2) });
+  expect(erasureOf(op(3), history)).toEqual({ step: 'none' });
 });
 
 describe('after the approval every append to the stream is refused, except to erasure itself', () => {

@@ -73,6 +73,16 @@ export const erasure = model<ErasureEvent>()<Erasure>({
   },
 });
 
+/** One operation by itself: what came of an earlier, refused request stays so whatever was asked later. */
+export function erasureOf(operationId: OperationId, history: readonly Recorded[]): Erasure {
+  return fold(
+    erasure,
+    history.filter(
+      ({ data }) => (data as { operationId?: OperationId }).operationId === operationId,
+    ),
+  );
+}
+
 type Decide = Decision<Erasure, ErasureEvent>;
 
 /** A request, and its approval in the same breath where the caller may approve. A running one stands. */

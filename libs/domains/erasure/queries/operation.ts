@@ -1,22 +1,32 @@
 import { Inject } from '@nestjs/common';
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import { type OperationId, streamOf, type SubjectId } from '#core/kernel/ids.js';
-import { fold } from '#core/kernel/model.js';
+import type { Instant } from '#core/kernel/instant.js';
 import { Refused } from '#core/kernel/refused.js';
 import { Ledger } from '#core/ledger/ledger.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
 import { DATABASE } from '#core/platform/tokens.js';
-import { type Erasure, erasure } from '../domain/erasure.js';
+import type { Vault } from '#core/vault/port.js';
+import { VAULT } from '#core/vault/tokens.js';
+import { type Erasure, erasureOf } from '../domain/erasure.js';
 import { type Database, subjectOfOperation } from '../projections/operations.projection.js';
 
 export type { Erasure };
 
-/** How far long work has come. */
-export class AskOperation extends Query<{
+export interface Operation {
   readonly subjectId: SubjectId;
   readonly erasure: Erasure;
-}> {
-  constructor(readonly operationId: OperationId) {
+  /** Since then no copy of the destroyed keys can be read either; absent while their epoch is open. */
+  readonly epochClosedAt?: Instant;
+}
+
+/** How far long work has come. */
+export class AskOperation extends Query<Operation> {
+  constructor(
+    readonly operationId: OperationId,
+    /** Whose it is, where that is known; else it is looked up. */
+    readonly subjectId?: SubjectId,
+  ) {
     super();
   }
 }
@@ -27,18 +37,22 @@ export class AnswerOperation implements IQueryHandler<AskOperation> {
     @Inject(DATABASE) private readonly database: Database,
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
     private readonly ledger: Ledger,
+    @Inject(VAULT) private readonly vault: Vault,
   ) {}
 
-  async execute({
-    operationId,
-  }: AskOperation): Promise<{ subjectId: SubjectId; erasure: Erasure }> {
-    const subjectId = await this.subjectOf(operationId);
+  async execute({ operationId, subjectId: known }: AskOperation): Promise<Operation> {
+    const subjectId = known ?? (await this.subjectOf(operationId));
     if (!subjectId)
       throw new Refused('not-found', 'unknown-operation', 'there is no such operation');
-    return {
-      subjectId,
-      erasure: fold(erasure, await this.ledger.read(streamOf('subject', subjectId))),
-    };
+    const history = await this.ledger.read(streamOf('subject', subjectId));
+    const erasure = erasureOf(operationId, history);
+    return { subjectId, erasure, epochClosedAt: await this.epochClosedAt(erasure) };
+  }
+
+  private async epochClosedAt(erasure: Erasure): Promise<Instant | undefined> {
+    if (erasure.step !== 'completed') return undefined;
+    const { closed } = await this.vault.status();
+    return closed.find(({ epoch }) => epoch === erasure.epoch)?.closedAt;
   }
 
   /** Somebody may ask before the read model has come as far as the request; what it then lacks is awaited once. */

@@ -1,7 +1,7 @@
 import type { OperationId, SubjectId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import { KEPT_AS_PROOF } from '../domain/erasure.events.js';
-import type { Erasure } from '../queries/operation.js';
+import type { Erasure, Operation } from '../queries/operation.js';
 
 /** Long work as its caller sees it. */
 export interface OperationView {
@@ -24,17 +24,23 @@ export interface ErasureCertificate {
   readonly requestedAt: Instant;
   /** Since then the keys are destroyed: nothing of this person can be read here. */
   readonly unreadableSince: Instant;
-  /** The key epoch whose end makes every backup and copy unreadable as well. */
-  readonly unreadableInCopiesOnceEpochCloses: number;
+  /** Since then the key epoch is closed, and no backup or copy can be read either; absent while it is open. */
+  readonly unreadableInEveryCopySince?: Instant;
+  /** The key epoch in which the keys were destroyed. */
+  readonly epoch: number;
+  readonly epochStatus: 'open' | 'closed';
   readonly completedAt: Instant;
   /** Pseudonymous proof that stays (Art. 17(3)(b) and (e)). */
   readonly kept: readonly string[];
 }
 
-export function operationView(
-  subjectId: SubjectId,
-  erasure: Exclude<Erasure, { step: 'none' }>,
-): OperationView {
+/** Undefined where there is no such operation. */
+export function operationView({
+  subjectId,
+  erasure,
+  epochClosedAt,
+}: Operation): OperationView | undefined {
+  if (erasure.step === 'none') return undefined;
   const { operationId, step, ground, requestedAt } = erasure;
   const operation = { operationId, kind: 'erasure' as const, subjectId };
   switch (erasure.step) {
@@ -57,7 +63,9 @@ export function operationView(
         ground,
         requestedAt,
         unreadableSince: erasure.destroyedAt,
-        unreadableInCopiesOnceEpochCloses: erasure.epoch,
+        unreadableInEveryCopySince: epochClosedAt,
+        epoch: erasure.epoch,
+        epochStatus: epochClosedAt === undefined ? ('open' as const) : ('closed' as const),
         completedAt: erasure.completedAt,
         kept: KEPT_AS_PROOF,
       };

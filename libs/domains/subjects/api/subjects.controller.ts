@@ -80,9 +80,11 @@ export class SubjectsController {
   })
   async register(
     @Body() body: RegistrationBody,
+    @CurrentPrincipal() principal: Principal,
     @Asked() requested: Requested,
     @Answering() answer: Answer,
   ): Promise<Receipt> {
+    if (body.bases?.length) requireScope(principal, 'bases:write');
     const registered = await this.commands.execute(new RegisterSubject(body, requested));
     answer.location(`/v1/subjects/${registered.subjectId}`);
     return this.receipt(registered.subjectId, registered, requested, answer);
@@ -107,9 +109,7 @@ export class SubjectsController {
   async search(
     @Body() body: SearchBody,
   ): Promise<{ subjects: readonly { subjectId: SubjectId }[] }> {
-    const [found] = await this.queries.execute(
-      new FindSubjects([body as SubjectReference], { registeredOnly: true }),
-    );
+    const [found] = await this.queries.execute(new FindSubjects([body as SubjectReference]));
     return { subjects: (found ?? []).map((subjectId) => ({ subjectId })) };
   }
 
@@ -137,8 +137,9 @@ export class SubjectsController {
   ): Promise<SubjectView> {
     if (query.reveal) requireScope(principal, 'subjects:reveal');
     const actor = { kind: principal.kind, id: principal.id };
+    const behindErasure = principal.scopes.has('evidence:read');
     const view = await this.queries.execute(
-      new ViewSubject(subjectId, query, { actor, correlationId }),
+      new ViewSubject(subjectId, query, { actor, correlationId, behindErasure }),
     );
     answer.revision(view.revision);
     return view;

@@ -1,21 +1,20 @@
 import { Inject } from '@nestjs/common';
-import { Command, CommandHandler, type ICommandHandler, QueryBus } from '@nestjs/cqrs';
+import { Command, CommandBus, CommandHandler, type ICommandHandler, QueryBus } from '@nestjs/cqrs';
 import { type ContactPointId, streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
-import { fold } from '#core/kernel/model.js';
-import { occasionOf, type Requested } from '#core/kernel/requested.js';
+import { Refused } from '#core/kernel/refused.js';
+import { occasionOf, type Requested, sourceOf } from '#core/kernel/requested.js';
 import { Ledger, type Outcome, step } from '#core/ledger/ledger.js';
 import { Config } from '#core/platform/config.js';
 import { normalisedContact } from '#core/platform/contact-values.js';
 import { CLOCK } from '#core/platform/tokens.js';
-import { DERIVATION, LOOKUP_INDEX, VAULT } from '#core/vault/tokens.js';
+import { DERIVATION, LOOKUP_INDEX } from '#core/vault/tokens.js';
 import { derivedId } from '#core/vault/derivation.js';
 import {
   type Derivation,
   KeyDestroyed,
   type LookupEntry,
   type LookupIndex,
-  type Vault,
 } from '#core/vault/port.js';
 import {
   AskPrivacyCentre,
@@ -28,6 +27,7 @@ import {
   removeContactPoint,
   subject,
 } from '../domain/subjects.js';
+import { ForgetContactPoint } from './forget-contact-point.js';
 
 export interface ContactPointInput {
   readonly kind: ContactKind;
@@ -74,22 +74,28 @@ export class AddContactPointHandler implements ICommandHandler<AddContactPoint> 
       '0',
     );
     const point = { contactPointId, kind, value };
-    const outcome = await this.ledger.transact(
-      streamOf('subject', subjectId),
-      occasion,
-      [step(subject, mustBeRegistered()), step(subject, addContactPoint(point))],
-      requested,
-    );
-    // After the fact, and again on every repetition.
-    await this.makeFindable({ kind, value, owner: subjectId, reference: compartmentOf(point) });
-    return { ...outcome, contactPointId };
+    const stream = streamOf('subject', subjectId);
+    const entry = { kind, value, owner: subjectId, reference: compartmentOf(point) };
+    const history = await this.ledger.read(stream);
+    const recorded = history.some(({ interactionId }) => interactionId === requested.receiptId);
+    // Before the fact, so that nobody who is on record can not be found; a repetition brings nothing back.
+    if (!recorded) await this.makeFindable(entry);
+    try {
+      const steps = [step(subject, mustBeRegistered()), step(subject, addContactPoint(point))];
+      const outcome = await this.ledger.transact(stream, occasion, steps, requested);
+      return { ...outcome, contactPointId };
+    } catch (error) {
+      if (error instanceof Refused && error.kind !== 'unavailable')
+        await this.index.remove(subjectId, entry.reference);
+      throw error;
+    }
   }
 
   private async makeFindable(entry: LookupEntry): Promise<void> {
     try {
       await this.index.add([entry]);
     } catch (error) {
-      // Who was erased meanwhile, or where it was removed again: what is forgotten stays so.
+      // Who was erased meanwhile is refused by the ledger, too, in words that say so.
       if (!(error instanceof KeyDestroyed)) throw error;
     }
   }
@@ -110,8 +116,7 @@ export class RemoveContactPoint extends Command<Outcome> {
 export class RemoveContactPointHandler implements ICommandHandler<RemoveContactPoint> {
   constructor(
     private readonly ledger: Ledger,
-    @Inject(LOOKUP_INDEX) private readonly index: LookupIndex,
-    @Inject(VAULT) private readonly vault: Vault,
+    private readonly commands: CommandBus,
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
@@ -119,15 +124,11 @@ export class RemoveContactPointHandler implements ICommandHandler<RemoveContactP
     const stream = streamOf('subject', subjectId);
     const outcome = await this.ledger.transact(
       stream,
-      occasionOf(requested, { source: 'api' }, this.clock),
+      occasionOf(requested, { source: sourceOf(requested.actor) }, this.clock),
       [step(subject, mustBeRegistered()), step(subject, removeContactPoint(contactPointId))],
       requested,
     );
-    if (!(contactPointId in fold(subject, await this.ledger.read(stream)).contactPoints)) {
-      const compartment = compartmentOf({ contactPointId });
-      await this.index.remove(subjectId, compartment);
-      await this.vault.destroy(subjectId, compartment);
-    }
+    await this.commands.execute(new ForgetContactPoint(subjectId, contactPointId));
     return outcome;
   }
 }

@@ -3,14 +3,15 @@ import { CommandHandler, type ICommandHandler, QueryBus } from '@nestjs/cqrs';
 import { type ReceiptId, streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import { invalid, Refused, type Violation } from '#core/kernel/refused.js';
+import type { Occasion } from '#core/kernel/event.js';
 import { notInTheFuture, occasionOf, type Requested } from '#core/kernel/requested.js';
-import { Ledger, step } from '#core/ledger/ledger.js';
+import { Ledger, type Step, step } from '#core/ledger/ledger.js';
 import { Config } from '#core/platform/config.js';
 import { normalisedContact, referenceKind } from '#core/platform/contact-values.js';
 import { CLOCK } from '#core/platform/tokens.js';
 import { DERIVATION, LOOKUP_INDEX } from '#core/vault/tokens.js';
 import { derivedId } from '#core/vault/derivation.js';
-import { type Derivation, KeyDestroyed, type LookupIndex } from '#core/vault/port.js';
+import type { Derivation, LookupEntry, LookupIndex } from '#core/vault/port.js';
 import { personFacts } from '#domains/consents/domain/facts.js';
 import { stateBasis, violationsOf } from '#domains/consents/domain/legal-basis.js';
 import {
@@ -22,8 +23,9 @@ import {
   compartmentOf,
   type ContactKind,
   type ExternalRef,
+  registrationReference,
 } from '../domain/subjects.events.js';
-import { type ContactPoint, register, subject } from '../domain/subjects.js';
+import { register, type Registration, subject } from '../domain/subjects.js';
 import {
   type Registered,
   RegisterSubject,
@@ -43,78 +45,75 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
   ) {}
 
   async execute({ input, requested }: RegisterSubject): Promise<Registered> {
-    const centre = await this.queries.execute(new AskPrivacyCentre());
-    const occasion = occasionOf(requested, input, this.clock);
-    const bases = [...(input.bases ?? []), ...defaultsFor(centre, input.bases ?? [])];
-    const contacts = this.check(input, centre, occasion.occurredAt);
-
     const { receiptId } = requested;
-    const contactPoints = contacts.map(({ kind, value }, n) => ({
+    const occasion = occasionOf(requested, input, this.clock);
+    const own = derivedId(this.derivation, 'sub', 'subject', receiptId);
+    // What was recorded before is answered first, whatever changed since, and brings nothing back.
+    if (await this.isRecorded(own, receiptId)) return this.record(own, [], occasion, requested);
+
+    const centre = await this.queries.execute(new AskPrivacyCentre());
+    const { occurredAt } = occasion;
+    const bases = [...(input.bases ?? []), ...defaultsFor(centre, input.bases ?? [])];
+    const contactPoints = this.check(input, centre, occurredAt).map(({ kind, value }, n) => ({
       contactPointId: derivedId(this.derivation, 'cpt', 'contact-point', receiptId, String(n)),
       kind,
       value,
     }));
-    const { name, language, externalRefs } = input;
-    const subjectId = await this.reachable(contactPoints, externalRefs ?? [], requested);
+    const { name, language, externalRefs = [] } = input;
     const { origin, ...collection } = input.collection ?? { from: undefined };
+    const subjectId = await this.reserved(own, externalRefs, receiptId);
+    if (await this.isRecorded(subjectId, receiptId))
+      return this.record(subjectId, [], occasion, requested);
+
     const registration = {
       subjectId,
       collection: collection.from === undefined ? undefined : (collection as Collection),
       origin,
       language,
       name,
-      externalRefs,
+      externalRefs: externalRefs.length > 0 ? externalRefs : undefined,
       contactPoints,
     };
-    const outcome = await this.ledger.transact(
-      streamOf('subject', subjectId),
-      occasion,
-      [
-        step(subject, register(registration)),
-        ...bases.map((basis) => step(personFacts, statement(centre, basis, occasion.occurredAt))),
-      ],
-      requested,
-    );
-    return { ...outcome, subjectId };
-  }
-
-  /**
-   * Makes the person known by their contact points and references, before they are registered. A repetition
-   * after they were erased, or a contact point was removed, brings nothing back.
-   */
-  private async reachable(
-    contactPoints: readonly ContactPoint[],
-    refs: readonly ExternalRef[],
-    requested: Requested,
-  ): Promise<SubjectId> {
+    const entries = entriesOf(registration, receiptId);
     try {
-      const owner = await this.idFor(refs, requested);
-      await this.index.add([
-        ...contactPoints.map((point) => ({
-          kind: point.kind,
-          value: point.value,
-          owner,
-          reference: compartmentOf(point),
-        })),
-        ...refs.map(({ system, id }) => ({
-          kind: referenceKind(system),
-          value: id,
-          owner,
-          reference: 'identity',
-        })),
-      ]);
-      return owner;
+      await this.index.add(entries);
+      const steps = [
+        step(subject, register(registration)),
+        ...bases.map((basis) => step(personFacts, statement(centre, basis, occurredAt))),
+      ];
+      return await this.record(subjectId, steps, occasion, requested);
     } catch (error) {
-      if (!(error instanceof KeyDestroyed) && !(error instanceof Refused)) throw error;
-      const { receiptId } = requested;
-      const owner =
-        error instanceof KeyDestroyed
-          ? (error.keyOwner.owner as SubjectId)
-          : this.idFrom(receiptId);
-      const history = await this.ledger.read(streamOf('subject', owner));
-      if (history.some(({ interactionId }) => interactionId === receiptId)) return owner;
+      if (error instanceof Refused && error.kind !== 'unavailable')
+        await this.letGo(subjectId, own, entries);
       throw error;
     }
+  }
+
+  private async record(
+    subjectId: SubjectId,
+    steps: readonly Step[],
+    occasion: Occasion,
+    requested: Requested,
+  ): Promise<Registered> {
+    const stream = streamOf('subject', subjectId);
+    return { ...(await this.ledger.transact(stream, occasion, steps, requested)), subjectId };
+  }
+
+  private async isRecorded(subjectId: SubjectId, receiptId: ReceiptId): Promise<boolean> {
+    const history = await this.ledger.read(streamOf('subject', subjectId));
+    return history.some(({ interactionId }) => interactionId === receiptId);
+  }
+
+  /** Nothing was recorded: what was entered and reserved for it does not stay. */
+  private async letGo(
+    subjectId: SubjectId,
+    own: SubjectId,
+    entries: readonly LookupEntry[],
+  ): Promise<void> {
+    const references = new Set(entries.map(({ reference }) => reference));
+    for (const reference of references) await this.index.remove(subjectId, reference);
+    // Under its own id there can be nobody else.
+    if (subjectId === own) await this.index.remove(own);
   }
 
   /** All that is not acceptable in the input at once; the contact points in their one spelling. */
@@ -192,44 +191,76 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
   }
 
   /**
-   * The id to register under: derived from the receipt, so that a retry registers nobody twice. An
-   * external reference belongs to one person only. Where it is held by an id under which nobody was
-   * registered in the end, this registration takes that id over.
+   * The id to register under, with the references reserved for it. A reference belongs to one person only.
+   * Where the first one is held by an id under which nobody was registered in the end, this registration
+   * takes that id over.
    */
-  private async idFor(refs: readonly ExternalRef[], { receiptId }: Requested): Promise<SubjectId> {
-    let subjectId = this.idFrom(receiptId);
+  private async reserved(
+    own: SubjectId,
+    refs: readonly ExternalRef[],
+    receiptId: ReceiptId,
+  ): Promise<SubjectId> {
+    let subjectId = own;
     for (const [n, { system, id }] of refs.entries()) {
       const holder = (await this.index.reserve(referenceKind(system), id, subjectId)) as SubjectId;
       if (holder === subjectId) continue;
-      const [first, ...others] = await this.ledger.read(streamOf('subject', holder));
-      if (!first && n === 0) {
+      const history = await this.ledger.read(streamOf('subject', holder));
+      if (history.some(({ interactionId }) => interactionId === receiptId)) return holder;
+      if (history.length === 0 && n === 0) {
         subjectId = holder;
         continue;
       }
-      if (first && [first, ...others].some((event) => event.interactionId === receiptId))
-        return holder;
-      throw new Refused(
-        'conflict',
-        'already-registered',
-        'a person is registered with this reference',
-        {
-          evidence: { subjectId: holder },
-          violations: [
-            {
-              pointer: `/externalRefs/${n}`,
-              code: 'already-registered',
-              detail: 'belongs to a person who is registered',
-            },
-          ],
-        },
-      );
+      await this.index.remove(own);
+      throw history.length > 0 ? alreadyRegistered(n, holder) : beingRegistered(n);
     }
     return subjectId;
   }
+}
 
-  private idFrom(receiptId: ReceiptId): SubjectId {
-    return derivedId(this.derivation, 'sub', 'subject', receiptId);
-  }
+/** What people are found by; kept as keyed digests only. */
+function entriesOf(
+  { subjectId: owner, contactPoints, externalRefs = [] }: Registration,
+  receiptId: ReceiptId,
+): LookupEntry[] {
+  return [
+    ...contactPoints.map((point) => ({
+      kind: point.kind,
+      value: point.value,
+      owner,
+      reference: compartmentOf(point),
+    })),
+    ...externalRefs.map(({ system, id }) => ({
+      kind: referenceKind(system),
+      value: id,
+      owner,
+      reference: registrationReference(receiptId),
+    })),
+  ];
+}
+
+function alreadyRegistered(n: number, subjectId: SubjectId): Refused {
+  const detail = 'belongs to a person who is registered';
+  return new Refused(
+    'conflict',
+    'already-registered',
+    'a person is registered with this reference',
+    {
+      evidence: { subjectId },
+      violations: [{ pointer: `/externalRefs/${n}`, code: 'already-registered', detail }],
+    },
+  );
+}
+
+function beingRegistered(n: number): Refused {
+  const detail = 'is reserved by a registration that has not been recorded';
+  return new Refused(
+    'conflict',
+    'reference-reserved',
+    'another registration holds this reference',
+    {
+      violations: [{ pointer: `/externalRefs/${n}`, code: 'reference-reserved', detail }],
+    },
+  );
 }
 
 function defaultsFor(

@@ -3,7 +3,7 @@ import { Command, CommandHandler, type ICommandHandler, QueryBus } from '@nestjs
 import { streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock } from '#core/kernel/instant.js';
 import { invalid } from '#core/kernel/refused.js';
-import { occasionOf, type Requested } from '#core/kernel/requested.js';
+import { occasionOf, type Requested, sourceOf } from '#core/kernel/requested.js';
 import { Ledger, type Outcome, step } from '#core/ledger/ledger.js';
 import { CLOCK } from '#core/platform/tokens.js';
 import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
@@ -50,7 +50,7 @@ export class RestrictProcessingHandler implements ICommandHandler<RestrictProces
     );
     const [first, ...more] = unknown;
     if (first) throw invalid(first, ...more);
-    const occasion = occasionOf(requested, { source: 'officer' }, this.clock);
+    const occasion = occasionOf(requested, { source: sourceOf(requested.actor) }, this.clock);
     const decide = restrict({ ...input, at: occasion.occurredAt });
     return this.ledger.transact(
       streamOf('subject', subjectId),
@@ -81,7 +81,7 @@ export class LiftRestrictionHandler implements ICommandHandler<LiftRestriction> 
   execute({ subjectId, requested }: LiftRestriction): Promise<Outcome> {
     return this.ledger.transact(
       streamOf('subject', subjectId),
-      occasionOf(requested, { source: 'officer' }, this.clock),
+      occasionOf(requested, { source: sourceOf(requested.actor) }, this.clock),
       [step(subject, mustBeRegistered()), step(subject, liftRestriction())],
       requested,
     );

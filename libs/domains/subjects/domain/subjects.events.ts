@@ -4,7 +4,7 @@
  */
 import { catalogue } from '#core/kernel/catalogue.js';
 import type { Event } from '#core/kernel/event.js';
-import type { ContactPointId, SubjectId } from '#core/kernel/ids.js';
+import type { ContactPointId, ReceiptId, SubjectId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import type { Pii } from '#core/kernel/pii.js';
 
@@ -98,6 +98,11 @@ export type SubjectEvent =
 /** A contact point is sealed under a key of its own, so that it can be forgotten alone. */
 export function compartmentOf({ contactPointId }: { readonly contactPointId: ContactPointId }) {
   return `contact-${contactPointId}` as const;
+}
+
+/** What the look-up entries of a person's external references hang on: the registration that brought them. */
+export function registrationReference(receiptId: ReceiptId) {
+  return `registration-${receiptId}` as const;
 }
 
 export const subjectEvents = catalogue<SubjectEvent>({

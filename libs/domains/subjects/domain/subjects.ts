@@ -1,5 +1,5 @@
 import type { Fact } from '#core/kernel/event.js';
-import type { ContactPointId, SubjectId } from '#core/kernel/ids.js';
+import type { ContactPointId, ReceiptId, SubjectId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import { type Decision, model } from '#core/kernel/model.js';
 import { Refused } from '#core/kernel/refused.js';
@@ -14,6 +14,8 @@ import type {
 /** What decisions on a person's identity need to know. */
 export interface Subject {
   readonly registered: boolean;
+  /** The receipt of the registration. */
+  readonly registration?: ReceiptId;
   readonly language?: string;
   readonly contactPoints: Readonly<
     Record<string, { readonly kind: ContactKind; readonly verified: boolean }>
@@ -37,9 +39,10 @@ export const subject = model<SubjectEvent>()<Subject>({
   name: 'subject',
   initial: { registered: false, contactPoints: {}, restricted: false, restrictions: [] },
   evolve: {
-    SubjectRegistered: (state, { data }) => ({
+    SubjectRegistered: (state, { data, interactionId }) => ({
       ...state,
       registered: true,
+      registration: interactionId,
       language: data.language,
     }),
     ContactPointAdded: (state, { data }) => ({

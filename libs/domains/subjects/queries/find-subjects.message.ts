@@ -7,13 +7,11 @@ export type SubjectReference =
   | { readonly contactPoint: { readonly kind: ContactKind; readonly value: string } }
   | { readonly externalRef: ExternalRef };
 
-/** Who is meant, for each reference in the order asked; nobody for one that no living key stands behind. */
+/** Who is meant, for each reference in the order asked; nobody for one that the log does not bear out. */
 export class FindSubjects extends Query<readonly (readonly SubjectId[])[]> {
   constructor(
     readonly references: readonly SubjectReference[],
     readonly options: {
-      /** Leaves out ids that were reserved and under which nobody was registered in the end. */
-      readonly registeredOnly?: boolean;
       /** Where the n-th reference stands in the caller's body. */
       readonly pointerTo?: (n: number) => string;
     } = {},

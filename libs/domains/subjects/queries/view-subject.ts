@@ -48,7 +48,12 @@ export class ViewSubject extends Query<SubjectView> {
       readonly knownAt?: KnownAt;
       readonly reveal: boolean;
     },
-    readonly reader: { readonly actor: Actor; readonly correlationId: string },
+    readonly reader: {
+      readonly actor: Actor;
+      readonly correlationId: string;
+      /** Whether they may see what held before an erasure. */
+      readonly behindErasure: boolean;
+    },
   ) {
     super();
   }
@@ -73,13 +78,16 @@ export class ViewSubjectHandler implements IQueryHandler<ViewSubject> {
     if (!last) throw new Refused('not-found', 'unknown-subject', 'there is no such person');
     if (asked.reveal)
       await this.commands.execute(
-        new RecordLook({ viewed: 'subject', subjectId, asOf, knownAt }, reader),
+        new RecordLook(
+          { viewed: 'subject', subjectId, asOf, knownAt },
+          { actor: reader.actor, correlationId: reader.correlationId },
+        ),
       );
 
     // What came in between is in the page, as it is in the revision.
     const position = knownAt ?? laterOf(upTo, last.position);
     const [standing, opened] = await Promise.all([
-      this.queries.execute(new AskPersonStanding(subjectId, asOf, position)),
+      this.queries.execute(new AskPersonStanding(subjectId, asOf, position, reader.behindErasure)),
       this.ledger.open(
         all.filter(
           (event) =>
