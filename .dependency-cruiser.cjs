@@ -32,12 +32,12 @@ const PERSON_SLICES = '(subjects|consents|preferences|erasure)';
 const npm = (names) => `(^|/)node_modules/(${names})/`;
 const NEST = npm('@nestjs/[^/]+|fastify');
 const NEST_CQRS = npm('@nestjs/cqrs|@nestjs/common');
-const VALIDATION = npm('class-validator|class-transformer');
+const VALIDATION = npm('class-validator');
 const KYSELY = npm('kysely');
 const POSTGRES_DRIVER = npm('pg|pg-[^/]+');
 const KURRENTDB_DRIVER = npm('@eventstore/db-client|@grpc/grpc-js');
 const FRAMEWORKS = npm(
-  '@nestjs/[^/]+|fastify|@fastify/[^/]+|rxjs|class-validator|class-transformer|' +
+  '@nestjs/[^/]+|fastify|@fastify/[^/]+|rxjs|class-validator|' +
     'kysely|pg|pg-[^/]+|@eventstore/db-client|@grpc/grpc-js',
 );
 

@@ -14,7 +14,8 @@ const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const failed = [];
 for (const step of STEPS) {
   if (scripts[step] === undefined) {
-    say(`not run  ${step}: package.json has no such script`);
+    say(`FAILED   ${step}: package.json has no such script`);
+    failed.push(step);
     continue;
   }
   const began = Date.now();

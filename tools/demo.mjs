@@ -125,6 +125,11 @@ async function tell() {
     'The certificate waits until no process and no read model can still hold a key: some seconds.',
   );
   await certificateOf(server, body.operationId);
+  say(
+    'Old backups still hold copies of her keys. Once the key epoch ends, they open nothing either.',
+  );
+  await ledgerctl(server, ['vault', 'rotate']);
+  await call(server, 'GET', `/v1/operations/${body.operationId}`, undefined, { only: 'result' });
 
   heading('What is left');
   say('The same timeline, to account for what was done. The same look at her finds nobody in it.');

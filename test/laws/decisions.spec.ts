@@ -211,7 +211,7 @@ const SUBJECTS: Decisions<Subject> = {
       note: fc.constant('words'),
     })
     .map(restrict),
-  liftRestriction: fc.constant(liftRestriction('words')),
+  liftRestriction: fc.constant(liftRestriction()),
   mustBeRegistered: fc.constant(mustBeRegistered()),
 };
 

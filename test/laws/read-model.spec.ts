@@ -26,7 +26,15 @@ import {
   findStandings,
 } from '#domains/consents/projections/standing.questions.js';
 import { type FreshDatabase, freshDatabase } from '../support/database.js';
-import { ALL_TIMES, PURPOSES, type PurposeKey, questionsAbout, shown, topic } from './histories.js';
+import {
+  ALL_TIMES,
+  MOMENTS,
+  PURPOSES,
+  type PurposeKey,
+  questionsAbout,
+  shown,
+  topic,
+} from './histories.js';
 import { historyAt, type Log, log, rulesAt } from './logs.js';
 import { mayWe, type Rules, type Topic } from './oracle.js';
 
@@ -366,9 +374,14 @@ function sample(of: Log, about: Topic, seed: number, count: number): Sampled[] {
   return Array.from({ length: count }, (_, n) => (seed % 99_991) * 7 + n * 7919).flatMap((n) => {
     const knownAt = pick(of.positions, Math.floor(n / 3));
     const key = pick(PURPOSES, n);
-    const rules = rulesAt(of, key, knownAt);
+    const known = rulesAt(of, key, knownAt);
     // A purpose that was not known then is no matter of rows: nobody is asked about it.
-    if (!rules) return [];
+    if (!known) return [];
+    const retiredAt = pick(
+      [undefined, undefined, undefined, ...MOMENTS.slice(2)],
+      Math.floor(n / 7),
+    );
+    const rules = { ...known, retiredAt };
     const subject = pick([...of.people, 'sub_nobody'], Math.floor(n / 5));
     return [
       {

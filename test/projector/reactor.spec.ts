@@ -6,6 +6,7 @@ import type { ProjectorOptions } from '#core/projector/projector.js';
 import type { Reactor } from '#core/projector/reactor.js';
 import { createEffects, demanded, effects, effectsOf, firsts } from './support/effects.js';
 import { someEvents } from './support/table-log.js';
+import { tally } from './support/tally.js';
 import { connect, everything, headOf, until, type World, world } from './support/world.js';
 
 jest.setTimeout(120_000);
@@ -55,6 +56,23 @@ describe('a reactor', () => {
     expect(await projector.status()).toMatchObject([
       { name: 'effects', kind: 'reactor', status: 'running', parked: 0, laggingSeconds: 0 },
     ]);
+  });
+
+  test('is left to other processes where only projections are started, and the other way round', async () => {
+    await w.log.append(someEvents(20));
+    const parts = { projections: [tally()], reactors: [effects(w.db)] };
+    const [following, reacting] = [w.projector(parts), w.projector(parts)];
+    const passed = (name: string, timeoutMs: number) =>
+      following.waitFor('20' as Position, [name], { timeoutMs });
+    following.start({ reactors: false });
+    expect(await passed('tally', 10_000)).toBe(true);
+    expect(await passed('effects', 500)).toBe(false);
+    expect(await effectsOf(w.db)).toEqual(new Map());
+
+    reacting.start({ projections: false });
+    expect(await passed('effects', 10_000)).toBe(true);
+    const owners = [...(await following.checkpoints()).values()].map(({ owner }) => owner);
+    expect(new Set(owners).size).toBe(2);
   });
 
   test('parks what fails; its stream waits, others go on, and it is tried again in order', async () => {

@@ -30,6 +30,12 @@ export interface ProjectorOptions {
   readonly reactor?: ReactorOptions;
 }
 
+/** What of it a process follows the log with. */
+export interface Followers {
+  readonly projections: boolean;
+  readonly reactors: boolean;
+}
+
 /** One projection or reactor, for operators. */
 export interface ProjectionStatus {
   readonly name: string;
@@ -107,11 +113,14 @@ export class Projector {
       throw new Error('two projections or reactors have the same name');
   }
 
-  /** Begins to follow the log; returns at once. */
-  start(): void {
+  /** Begins to follow the log; returns at once. What is left out here is left to other processes. */
+  start({ projections = true, reactors = true }: Partial<Followers> = {}): void {
     if (this.running) return;
     const stopping = new AbortController();
-    const ended = Promise.all([...this.runners.values()].map((one) => one.run(stopping.signal)));
+    const started = [...this.runners.values()].filter((runner) =>
+      runner instanceof ProjectionRunner ? projections : reactors,
+    );
+    const ended = Promise.all(started.map((one) => one.run(stopping.signal)));
     this.running = { stopping, ended };
   }
 

@@ -51,8 +51,9 @@ export async function startProcess(
     const { nest } = application;
     await beforeListening(nest);
     const projector = nest.get(Projector);
-    if (config.roles.has('projector') || config.roles.has('jobs')) projector.start();
-    if (config.roles.has('jobs')) nest.get(Jobs).start();
+    const jobs = config.roles.has('jobs');
+    projector.start({ projections: config.roles.has('projector'), reactors: jobs });
+    if (jobs) nest.get(Jobs).start();
     // Who asks right after the start is answered, unless there is a lot to catch up with.
     const head = await runtime.ledger.head();
     if (head) await projector.waitFor(head.position, parts.serving, { timeoutMs: CATCH_UP });

@@ -1,3 +1,5 @@
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -89,6 +91,7 @@ export async function createApplication(
       return openApiOf(nest, options.document ?? DOCUMENT);
     };
   await adapter.getInstance().ready();
+  const connections = connectionsOf(nest.getHttpServer());
   return {
     nest,
     lifecycle,
@@ -98,7 +101,7 @@ export async function createApplication(
         const address: unknown = nest.getHttpServer().address();
         return (address as { port: number }).port;
       }),
-    stop: () => stop(nest, lifecycle),
+    stop: () => stop(nest, lifecycle, connections),
   };
 }
 
@@ -113,11 +116,28 @@ export class UndeclaredAccess extends Error {
 @Module({})
 class Root {}
 
-async function stop(nest: NestFastifyApplication, lifecycle: Lifecycle): Promise<void> {
+function connectionsOf(server: Server): ReadonlySet<Socket> {
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  return open;
+}
+
+async function stop(
+  nest: NestFastifyApplication,
+  lifecycle: Lifecycle,
+  connections: ReadonlySet<Socket>,
+): Promise<void> {
   lifecycle.drain();
   const server = nest.getHttpServer();
-  // A connection that was kept alive for a request under way turns idle only when that is answered.
-  const sweep = setInterval(() => server.closeIdleConnections(), 50);
+  const sweep = setInterval(() => {
+    // A connection that was kept alive for a request under way turns idle only when that is answered.
+    server.closeIdleConnections();
+    // One that was opened ahead of any request does not count as idle.
+    for (const socket of connections) if (socket.bytesRead === 0) socket.destroy();
+  }, 50);
   const deadline = setTimeout(() => server.closeAllConnections(), GRACE);
   try {
     // First the server, then the modules: handlers still use what those hold.

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { parsePosition, type Position } from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
 import { documented } from './documented.js';
-import { RequestRefused, unreadableParameter } from './request-refused.js';
+import { unreadableParameter } from './request-refused.js';
 
 /** What `If-Match` asks: any revision, or one of these. An entity tag that is none of ours matches nothing. */
 export type ExpectedRevision =
@@ -57,23 +57,6 @@ export const IfMatch = documented(
   createParamDecorator((_: unknown, context: ExecutionContext) =>
     parseIfMatch(headerOf(context, 'if-match')),
   ),
-);
-
-/** The handler's parameter for an `If-Match` that must be there: 428 without it (RFC 6585). */
-export const RequiredIfMatch = documented(
-  'If-Match',
-  createParamDecorator((_: unknown, context: ExecutionContext) => {
-    const expected = parseIfMatch(headerOf(context, 'if-match'));
-    if (expected) return expected;
-    throw new RequestRefused(
-      'precondition-required',
-      'if-match-required',
-      'This call needs If-Match with the revision that was read.',
-      {
-        violations: [{ parameter: 'If-Match', code: 'if-match-required', detail: 'is required' }],
-      },
-    );
-  }),
 );
 
 /** A position as clients carry it. Opaque to them: on other stores it has other contents. */

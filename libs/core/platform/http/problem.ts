@@ -42,7 +42,6 @@ const STATUS: Readonly<Record<RefusalKind | RequestRefusalKind, number>> = {
   'too-large': 413,
   'unsupported-media-type': 415,
   invalid: 422,
-  'precondition-required': 428,
   'too-many': 429,
   unavailable: 503,
 };

@@ -9,7 +9,6 @@ import type { Violation } from '#core/kernel/refused.js';
  * - method-not-allowed: the path exists, but not with this method
  * - unsupported-media-type: a body of a kind that this call does not take
  * - too-large: a body, or a line of one, beyond its limit
- * - precondition-required: this call takes an expected revision and got none
  * - too-many: this caller asks too often
  */
 export type RequestRefusalKind =
@@ -18,7 +17,6 @@ export type RequestRefusalKind =
   | 'method-not-allowed'
   | 'unsupported-media-type'
   | 'too-large'
-  | 'precondition-required'
   | 'too-many';
 
 /** Carries no value of the request: details name the rule. */

@@ -22,7 +22,7 @@ export class AskPersonStanding extends Query<PersonStanding> {
 }
 
 export interface PersonStanding {
-  /** Absent: not registered at `asOf`, or not known at `knownAt`. */
+  /** Absent: not registered at `asOf`, not known at `knownAt`, or behind an erasure that hides it. */
   readonly person?: PersonSpan;
   readonly purposes: readonly PurposeStanding[];
   readonly erasedAt?: Instant;

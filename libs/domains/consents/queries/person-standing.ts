@@ -3,8 +3,8 @@ import { streamOf } from '#core/kernel/ids.js';
 import { fold } from '#core/kernel/model.js';
 import { comparePositions } from '#core/kernel/position.js';
 import { Ledger } from '#core/ledger/ledger.js';
-import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
 import type { KeyDestroyed } from '#domains/erasure/domain/erasure.events.js';
+import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
 import { answer, erasedSubject } from '../domain/answer.js';
 import { personFacts } from '../domain/facts.js';
 import { personAt, personSpans } from '../domain/person.js';
@@ -37,7 +37,7 @@ export class AnswerPersonStanding implements IQueryHandler<AskPersonStanding> {
     const person = personAt(personSpans(facts), asOf);
     const hidden = person && !behindErasure && all.some(({ type }) => type === KEY_DESTROYED);
     return {
-      person,
+      person: hidden ? undefined : person,
       erasedAt: facts.erased?.at,
       purposes: Object.values(purposes).map((rules) => {
         if (hidden) return { purpose: rules.key, ...erasedSubject, bases: [] };

@@ -176,8 +176,8 @@ describe('restriction of processing (Art. 18)', () => {
 
   test('is lifted, all of it at once', () => {
     given(subject, registered, restricted(1), restricted(2, ['news']))
-      .when(liftRestriction('settled'))
-      .then({ type: 'RestrictionLifted', data: { note: 'settled' } });
+      .when(liftRestriction())
+      .then({ type: 'RestrictionLifted', data: {} });
   });
 
   test('can not be lifted where there is none, or none any more', () => {

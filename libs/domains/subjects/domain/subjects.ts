@@ -139,11 +139,11 @@ export function restrict(input: Restricting & { readonly note?: string }): Decid
 }
 
 /** Lifts all restrictions; where there is none the caller is told. */
-export function liftRestriction(note?: string): Decide {
+export function liftRestriction(): Decide {
   return ({ restricted }): readonly Fact<SubjectEvent>[] => {
     if (!restricted)
       throw new Refused('conflict', 'not-restricted', 'no restriction is in force for this person');
-    return [{ type: 'RestrictionLifted', data: { note } }];
+    return [{ type: 'RestrictionLifted', data: {} }];
   };
 }
 
