@@ -13,7 +13,3 @@ export const SCOPES = [
   'audit:read',
 ] as const;
 export type Scope = (typeof SCOPES)[number];
-
-export function isScope(text: string): text is Scope {
-  return SCOPES.some((scope) => scope === text);
-}

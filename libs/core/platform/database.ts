@@ -1,7 +1,6 @@
 import { types } from 'node:util';
-import { Kysely, PostgresDialect, sql } from 'kysely';
+import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
-import type { HealthCheck } from './http/health.js';
 
 /**
  * The role that every session of a running ledger takes. It may append events and not change them;
@@ -60,17 +59,6 @@ export function openPool(options: PoolOptions): pg.Pool {
 /** Typed queries over a pool. Destroying it ends the pool. */
 export function kyselyOn<Schema>(pool: pg.Pool): Kysely<Schema> {
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
-}
-
-/** For the list of health checks: the database answers. */
-export function databaseCheck(name: string, db: Kysely<unknown>): HealthCheck {
-  return {
-    name,
-    check: async () => {
-      await sql`SELECT 1`.execute(db);
-      return { ok: true };
-    },
-  };
 }
 
 const UNREACHABLE = new Set([

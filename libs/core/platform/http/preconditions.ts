@@ -1,7 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { parsePosition, type Position } from '#core/kernel/position.js';
-import { Refused } from '#core/kernel/refused.js';
 import { documented } from './documented.js';
 import { unreadableParameter } from './request-refused.js';
 
@@ -38,17 +37,6 @@ export function parseIfMatch(header: string | undefined): ExpectedRevision | und
  */
 export function lastExpected(expected: ExpectedRevision | undefined): number | undefined {
   return expected?.kind === 'one-of' ? Math.max(-1, ...expected.revisions) : undefined;
-}
-
-/** Refuses where the caller expects another revision than the present one. */
-export function requireRevision(expected: ExpectedRevision | undefined, revision: number): void {
-  if (!expected || expected.kind === 'any' || expected.revisions.includes(revision)) return;
-  throw new Refused(
-    'precondition',
-    'revision-mismatch',
-    'The revision is not the one that If-Match expects; read again, then decide.',
-    { evidence: { revision } },
-  );
 }
 
 /** The handler's parameter for an `If-Match` that may be missing. */
