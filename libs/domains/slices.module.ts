@@ -22,7 +22,7 @@ import {
 import { ConsentsModule } from './consents/consents.module.js';
 import { ExpiryJob } from './consents/reactions/expiry.job.js';
 import { ErasureModule } from './erasure/erasure.module.js';
-import { ErasureReaction } from './erasure/reactions/erasure.reaction.js';
+import { ErasureReaction, NOT_PASSED_YET } from './erasure/reactions/erasure.reaction.js';
 import { PurposesModule } from './purposes/purposes.module.js';
 import { eventCatalogue, projections, SERVING } from './slices.js';
 import { ContactPointsReaction } from './subjects/reactions/contact-points.reaction.js';
@@ -64,7 +64,10 @@ export class SlicesModule implements OnApplicationShutdown {
             projections: projections(),
             reactors: [erasure, contactPoints],
             report: (notice) => {
-              const expected = notice.kind === 'took-over' || notice.kind === 'switched';
+              const expected =
+                notice.kind === 'took-over' ||
+                notice.kind === 'switched' ||
+                (notice.kind === 'parked' && notice.reason === NOT_PASSED_YET);
               logger[expected ? 'info' : 'warn']({ notice }, 'projector');
             },
           }),

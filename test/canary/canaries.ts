@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { Operation, PersonPage, Receipt } from '../support/answers.js';
 import { catalogue } from '../support/catalogue.js';
 import { EventStream } from '../support/server-events.js';
-import type { Api, Method } from '../support/server.js';
+import type { Api, Call, Method } from '../support/server.js';
 
 /**
  * Texts that nobody else writes, for every field that can hold something personal. All begin with the same
@@ -305,15 +305,6 @@ async function refuse(api: Api, canaries: Canaries, { ada }: Filled): Promise<vo
       { source: 'web-form', comment: `${text('Nul')}\u0000`, choices: [] },
     ],
     [
-      'POST',
-      `${path}/interactions`,
-      {
-        source: 'web-form',
-        evidence: { erased: true, note: text('Erased') },
-        choices: [{ purpose: 'sales', decision: 'give' }],
-      },
-    ],
-    [
       'PUT',
       `${path}/bases/${text('PathPurpose')}`,
       { basis: 'contract', status: 'established', source: 'officer' },
@@ -355,6 +346,12 @@ async function refuse(api: Api, canaries: Canaries, { ada }: Filled): Promise<vo
     await failing(
       api.send('POST', `${path}/interactions`, body, { headers: { 'content-type': type } }),
     );
+  // Refused because personal fields are sealed, and this is how the ledger writes that one is gone.
+  await api.post(`${path}/interactions`, {
+    source: 'web-form',
+    evidence: { erased: true, note: text('Erased') },
+    choices: [{ purpose: 'sales', decision: 'give' }],
+  });
   // Refused once it is written: the key was used before.
   const call = { idempotencyKey: text('UsedTwice') };
   const choices = [{ purpose: 'sales', decision: 'withdraw' }];
@@ -392,7 +389,7 @@ async function mangle(api: Api, url: string, canaries: Canaries, { ada }: Filled
   await ok(
     api.post(`${path}/interactions`, said, { headers, idempotencyKey: text('IdempotencyKey') }),
   );
-  for (const call of [
+  const calls: readonly Call[] = [
     { ifMatch: `"${text('IfMatch')}"` },
     { ifMatch: text('IfMatch') },
     { key: null, headers: { authorization: text('Authorization') } },
@@ -400,8 +397,8 @@ async function mangle(api: Api, url: string, canaries: Canaries, { ada }: Filled
     { key: null, headers: { authorization: `Basic ${btoa(text('Authorization'))}` } },
     { headers: { 'content-type': text('ContentType') } },
     { idempotencyKey: `${text('IdempotencyKey')} ü` },
-  ])
-    await failing(api.post(`${path}/interactions`, said, call));
+  ];
+  for (const call of calls) await failing(api.post(`${path}/interactions`, said, call));
   await failing(api.get('/v1/audit-events', { headers: { 'consistency-token': text('Token') } }));
   await failing(
     api.get('/v1/events/stream', { headers: { 'last-event-id': text('LastEventId') } }),
@@ -447,20 +444,24 @@ async function raw(url: string, bytes: string): Promise<void> {
   });
 }
 
-type Call<Body> = Promise<{ readonly status: number; readonly body: Body; readonly text: string }>;
+type Answer<Body> = Promise<{
+  readonly status: number;
+  readonly body: Body;
+  readonly text: string;
+}>;
 
 async function ok<Body = unknown>(call: Promise<{ status: number; body: unknown; text: string }>) {
   const reply = await call;
   if (reply.status >= 300) throw new Error(`refused: ${reply.status} ${reply.text}`);
-  return reply as Awaited<Call<Body>>;
+  return reply as Awaited<Answer<Body>>;
 }
 
-async function expected(status: number, call: Call<unknown>): Promise<void> {
+async function expected(status: number, call: Answer<unknown>): Promise<void> {
   const reply = await call;
   if (reply.status !== status) throw new Error(`not ${status}: ${reply.status} ${reply.text}`);
 }
 
-async function failing(call: Call<unknown>): Promise<void> {
+async function failing(call: Answer<unknown>): Promise<void> {
   const { status, text } = await call;
   if (status < 400 || status >= 500) throw new Error(`not refused: ${status} ${text}`);
 }

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { CommandBus } from '@nestjs/cqrs';
 import pg from 'pg';
 import type { EventCatalogue } from '#core/kernel/catalogue.js';
 import { readConfig } from '#core/platform/config.js';
 import { openLog } from '#core/platform/logging.js';
 import { type RunningProcess, startProcess } from '#core/runtime/process.js';
+import { InstallBootstrapKey } from '#domains/access/commands/install-bootstrap-key.message.js';
 import { eventCatalogue, guards, SERVING } from '#domains/slices.js';
 import { AppModule } from '../../apps/server/app.module.js';
 import { startServer } from '../../apps/server/server.js';
@@ -21,6 +23,15 @@ const KEY = `clk_${'canary'.repeat(6)}`;
 class Machine {
   readonly canaries = new Canaries();
   private log = '';
+  private readonly release = [process.stdout, process.stderr].map((stream) => {
+    const { write } = stream;
+    // What some library says past our log is read as well.
+    stream.write = ((chunk: string | Uint8Array, ...rest: never[]) => {
+      this.log += Buffer.from(chunk as string).toString('utf8');
+      return write.call(stream, chunk, ...rest);
+    }) as typeof write;
+    return () => (stream.write = write);
+  });
   private process: RunningProcess | undefined;
   private readonly temporary = process.env.TMPDIR;
 
@@ -54,9 +65,6 @@ class Machine {
     const logger = openLog(config.logLevel, sink);
     const { catalogue } = this;
     if (catalogue) {
-      const { InstallBootstrapKey } =
-        await import('#domains/access/commands/install-bootstrap-key.message.js');
-      const { CommandBus } = await import('@nestjs/cqrs');
       const parts = { eventCatalogue: catalogue, guards, serving: SERVING, module: AppModule.over };
       this.process = await startProcess(config, parts, logger, async (nest) => {
         await nest.get(CommandBus).execute(new InstallBootstrapKey(KEY));
@@ -84,6 +92,7 @@ class Machine {
 
   async remove(): Promise<void> {
     await this.process?.stop();
+    for (const release of this.release) release();
     process.env.TMPDIR = this.temporary;
     await rm(this.root, { recursive: true, force: true });
   }
@@ -113,7 +122,7 @@ test('given a text in every encoding, when files are searched, then each is foun
     expect(new Set(findings.map(({ file }) => file))).toEqual(
       new Set(samples.map(([name]) => name)),
     );
-    expect(findings).toContainEqual({ file: 'plain', encoding: 'utf-8', field: 'Field' });
+    expect(findings).toContainEqual({ file: 'plain', mark, encoding: 'utf-8', field: 'Field' });
     expect(encodingsOf(mark).size).toBeGreaterThan(15);
   } finally {
     await rm(directory, { recursive: true });
@@ -178,6 +187,7 @@ describe('given the same ledger, but for the sealing of personal fields', () => 
     const { findings } = await machine.search();
     const fields = new Set(findings.map(({ field }) => field));
     expect(STORED.filter((field) => !fields.has(field))).toEqual([]);
+    expect(new Set(findings.map(({ mark }) => mark))).toEqual(new Set(machine.canaries.marks));
     expect(findings).toEqual(
       expect.arrayContaining([expect.objectContaining({ file: expect.stringMatching(/pg_wal/) })]),
     );

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 export interface Finding {
   readonly file: string;
   readonly encoding: string;
+  readonly mark: string;
   /** The letters and digits that follow it: which field it was put into. */
   readonly field: string;
 }
@@ -51,7 +52,9 @@ export async function scan(
   readonly bytes: number;
   readonly files: number;
 }> {
-  const patterns = marks.flatMap((mark) => [...encodingsOf(mark)]);
+  const patterns = marks.flatMap((mark) =>
+    [...encodingsOf(mark)].map(([encoding, bytes]) => ({ mark, encoding, bytes })),
+  );
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   const findings: Finding[] = [];
   let [bytes, files] = [0, 0];
@@ -69,15 +72,15 @@ export async function scan(
 function findingsIn(
   content: Buffer,
   file: string,
-  patterns: readonly (readonly [string, Buffer])[],
+  patterns: readonly { readonly mark: string; readonly encoding: string; readonly bytes: Buffer }[],
 ): Finding[] {
-  return patterns.flatMap(([encoding, pattern]) => {
+  return patterns.flatMap(({ mark, encoding, bytes: pattern }) => {
     const fields = new Set<string>();
     for (let at = content.indexOf(pattern); at >= 0; at = content.indexOf(pattern, at + 1)) {
       const end = at + pattern.length;
       const rest = content.subarray(end, end + 24).toString('latin1');
       fields.add(/^[A-Za-z0-9]*/.exec(rest)?.[0] ?? '');
     }
-    return [...fields].map((field) => ({ file, encoding, field }));
+    return [...fields].map((field) => ({ file, mark, encoding, field }));
   });
 }

@@ -37,7 +37,7 @@ interface IssuedKey {
 
 describe('given a ledger with everything in it', () => {
   let ledger: RunningLedger;
-  let routes: DeclaredRoute[];
+  let routes: readonly DeclaredRoute[];
   let person = '';
   let ids: Readonly<Record<string, string>> = {};
 
@@ -46,7 +46,8 @@ describe('given a ledger with everything in it', () => {
   const inAnHour = () => new Date(Date.now() + 3_600_000).toISOString();
 
   beforeAll(async () => {
-    [ledger, routes] = await Promise.all([startLedger(), declaredRoutes()]);
+    ledger = await startLedger();
+    routes = declaredRoutes(ledger.nest);
     const { api } = ledger;
     await api.post('/v1/catalogue', catalogue);
     const registered = await api.post<Receipt>('/v1/subjects', {

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import supertest from 'supertest';
 import type { Position } from '#core/kernel/position.js';
 import { readConfig } from '#core/platform/config.js';
@@ -150,6 +151,7 @@ export interface RunningLedger {
   /** The key that opens everything. */
   readonly key: string;
   readonly runtime: Runtime;
+  readonly nest: NestFastifyApplication;
   /** Where the log ends now. */
   head(): Promise<Position>;
   /** The receipt once everything that serves decisions and subjects has passed it. */
@@ -185,7 +187,7 @@ export async function startLedger(
     await cleanUp();
     throw error;
   }
-  const { key = '', runtime, url = '' } = server;
+  const { key = '', nest, runtime, url = '' } = server;
   const api = new Api(url, key);
   const issue = async (asked: object): Promise<string> => {
     const issued = await api.post<{ secret: string }>('/v1/api-keys', asked);
@@ -197,6 +199,7 @@ export async function startLedger(
     api,
     key,
     runtime,
+    nest,
     head: async () => (await runtime.ledger.head())?.position ?? ('0' as Position),
     visible: async (receiptId) => {
       for (const until = Date.now() + 5_000; ; await sleep(10)) {

@@ -4,9 +4,12 @@ import type { Recorded } from '#core/kernel/event.js';
 import type { Reactor } from '#core/projector/reactor.js';
 import { CompleteErasure, DestroyKeys } from '../commands/erase-subject.js';
 
+/** The reason for which an erasure waits a little, as every erasure does. */
+export const NOT_PASSED_YET = 'NotPassedYet';
+
 /** Not everybody has passed the destruction yet; asked again a little later. */
 class NotPassedYet extends Error {
-  override readonly name = 'NotPassedYet';
+  override readonly name = NOT_PASSED_YET;
 }
 
 /** Carries an approved erasure through to its certificate, across crashes at any step. */
