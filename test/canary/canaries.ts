@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import type { Operation, PersonPage, Receipt } from '../support/answers.js';
 import { catalogue } from '../support/catalogue.js';
 import { EventStream } from '../support/server-events.js';
-import type { Api, Call, Method } from '../support/server.js';
+import type { Api, Call, Method, Reply } from '../support/server.js';
 
 /**
  * Texts that nobody else writes, for every field that can hold something personal. All begin with the same
@@ -261,7 +261,10 @@ async function lookUp(
     }),
   );
   await ok(api.get('/v1/api-keys'));
-  await ok(api.get('/v1/audit-events'));
+  for (const path of ['/v1/audit-events', '/metrics', '/health/ready']) {
+    const { text } = await ok(api.get(path));
+    if (canaries.marks.some((mark) => text.includes(mark))) throw new Error(`${path} tells a name`);
+  }
   const stream = await EventStream.open(`${url}/v1/events/stream`, {
     authorization: `Bearer ${key}`,
   });
@@ -328,7 +331,7 @@ async function refuse(api: Api, canaries: Canaries, { ada }: Filled): Promise<vo
     ['POST', '/v1/api-keys', { name: text('RefusedName'), role: text('Role') }],
     ['POST', '/v1/interactions/bulk', { name: text('NoLines') }],
   ];
-  for (const [method, to, body] of bodies) await failing(api.send(method, to, body));
+  for (const [method, to, body] of bodies) await failing(canaries, api.send(method, to, body));
   const broken: readonly [string | Buffer, string][] = [
     [`{"source":"${text('Broken')}"`, 'application/json'],
     [`"${text('Text')}"`, 'application/json'],
@@ -344,6 +347,7 @@ async function refuse(api: Api, canaries: Canaries, { ada }: Filled): Promise<vo
   ];
   for (const [body, type] of broken)
     await failing(
+      canaries,
       api.send('POST', `${path}/interactions`, body, { headers: { 'content-type': type } }),
     );
   // Refused because personal fields are sealed, and this is how the ledger writes that one is gone.
@@ -357,9 +361,11 @@ async function refuse(api: Api, canaries: Canaries, { ada }: Filled): Promise<vo
   const choices = [{ purpose: 'sales', decision: 'withdraw' }];
   await ok(api.post(`${path}/interactions`, { source: 'web-form', choices }, call));
   await failing(
+    canaries,
     api.post(`${path}/interactions`, { source: 'web-form', comment: text('Other'), choices }, call),
   );
   await failing(
+    canaries,
     api.post(
       `${path}/interactions`,
       { source: 'web-form', comment: text('Stale'), choices },
@@ -398,14 +404,19 @@ async function mangle(api: Api, url: string, canaries: Canaries, { ada }: Filled
     { headers: { 'content-type': text('ContentType') } },
     { idempotencyKey: `${text('IdempotencyKey')} ü` },
   ];
-  for (const call of calls) await failing(api.post(`${path}/interactions`, said, call));
-  await failing(api.get('/v1/audit-events', { headers: { 'consistency-token': text('Token') } }));
+  for (const call of calls) await failing(canaries, api.post(`${path}/interactions`, said, call));
   await failing(
+    canaries,
+    api.get('/v1/audit-events', { headers: { 'consistency-token': text('Token') } }),
+  );
+  await failing(
+    canaries,
     api.get('/v1/events/stream', { headers: { 'last-event-id': text('LastEventId') } }),
   );
-  const queries = ['asOf', 'knownAt', 'purpose', 'cursor', 'limit', 'reveal', text('Parameter')];
-  for (const name of queries) await failing(api.get(`${path}/timeline?${name}=${text('Query')}`));
-  await failing(api.post(`/v1/interactions/bulk?importId=${text('Query')}`));
+  const queries = ['asOf', 'knownAt', 'purpose', 'cursor', 'limit', 'reveal', text('FieldOfQuery')];
+  for (const name of queries)
+    await failing(canaries, api.get(`${path}/timeline?${name}=${text('Query')}`));
+  await failing(canaries, api.post(`/v1/interactions/bulk?importId=${text('Query')}`));
   for (const to of [
     `/${text('Path')}`,
     `/v1/subjects/${text('Path')}`,
@@ -419,7 +430,8 @@ async function mangle(api: Api, url: string, canaries: Canaries, { ada }: Filled
     `/v1/purposes/${text('Path').repeat(20)}`,
     `/v1/subjects/%${text('Path')}`,
   ])
-    for (const method of ['GET', 'DELETE', 'PATCH'] as const) await failing(api.send(method, to));
+    for (const method of ['GET', 'DELETE', 'PATCH'] as const)
+      await failing(canaries, api.send(method, to));
   await raw(url, `${text('Verb')} /${text('Path')} HTTP/1.1\r\n\r\n`);
   await raw(
     url,
@@ -461,9 +473,13 @@ async function expected(status: number, call: Answer<unknown>): Promise<void> {
   if (reply.status !== status) throw new Error(`not ${status}: ${reply.status} ${reply.text}`);
 }
 
-async function failing(call: Answer<unknown>): Promise<void> {
-  const { status, text } = await call;
+/** A call that is refused, in an answer that repeats nothing but the names of fields. */
+async function failing(canaries: Canaries, call: Promise<Reply<unknown>>): Promise<void> {
+  const { status, text, headers } = await call;
   if (status < 400 || status >= 500) throw new Error(`not refused: ${status} ${text}`);
+  const said = text + JSON.stringify(headers);
+  const repeated = canaries.marks.filter((mark) => new RegExp(`${mark}(?!Field)`, 'i').test(said));
+  if (repeated.length > 0) throw new Error(`repeats what it refuses: ${said}`);
 }
 
 /** Forgets a person; returns when the keys are gone. */

@@ -10,7 +10,13 @@ import type {
   TimelinePage,
 } from '../support/answers.js';
 import { catalogue } from '../support/catalogue.js';
-import { type Call, type Reply, type RunningLedger, startLedger } from '../support/server.js';
+import {
+  type Another,
+  type Call,
+  type Reply,
+  type RunningLedger,
+  startLedger,
+} from '../support/server.js';
 
 /** Whatever is recorded is recorded once, however often it is sent. */
 describe('given a caller who repeats what they sent', () => {
@@ -368,5 +374,68 @@ describe('given a caller who repeats what they sent', () => {
     const later = await ledger.api.post<Operation>(`${path}/erasure`, { ground: 'unlawful' }, call);
     expect(later.status).toBe(202);
     expect(later.body.operationId).toBe(first.body.operationId);
+  });
+
+  describe('when two processes serve one ledger', () => {
+    let other: Another;
+
+    beforeAll(async () => {
+      other = await ledger.another();
+    }, 30_000);
+    afterAll(() => other.stop(), 20_000);
+
+    test('then a call that reaches both is recorded once, and has one answer', async () => {
+      const call = { idempotencyKey: freshKey() };
+      const body = { source: 'web-form', externalRefs: [{ system: 'crm', id: 'both' }] };
+      const replies = await Promise.all(
+        Array.from({ length: 10 }, (_, n) =>
+          (n % 2 ? ledger : other).api.post<Receipt>('/v1/subjects', body, call),
+        ),
+      );
+      const made = replies.filter(({ status }) => status === 201);
+      expect(new Set(made.map(({ body: { subjectId } }) => subjectId)).size).toBe(1);
+      for (const { status } of replies) expect([201, 409]).toContain(status);
+      const again = await other.api.post<Receipt>('/v1/subjects', body, call);
+      expect(again.body.subjectId).toBe(made[0]?.body.subjectId);
+    });
+
+    test('then writers of one person do not lose what the other wrote', async () => {
+      const days = Array.from({ length: 16 }, (_, n) => `2026-04-${String(n + 10)}T12:00:00Z`);
+      const replies = await Promise.all(
+        days.map((occurredAt, n) =>
+          (n % 2 ? ledger : other).api.post<Receipt>(`${path}/interactions`, {
+            source: 'web-form',
+            occurredAt,
+            choices: withdraw,
+          }),
+        ),
+      );
+      const recorded = replies.filter(({ status }) => status === 201);
+      for (const reply of replies.filter(({ status }) => status !== 201))
+        expect([reply.status, (reply as unknown as Reply<Problem>).body.code]).toEqual([
+          409,
+          'conflict',
+        ]);
+      const { body } = await other.api.get<TimelinePage>(`${path}/timeline`);
+      expect(body.items).toHaveLength(1 + recorded.length);
+    });
+
+    test('then what one was told, the other knows: keys, people, answers', async () => {
+      const issued = await ledger.api.post<{ keyId: string; secret: string }>('/v1/api-keys', {
+        scopes: ['decisions:read'],
+      });
+      const { secret: key, keyId } = issued.body;
+      const given = await ledger.api.post<Receipt>(`${path}/interactions`, {
+        source: 'web-form',
+        choices: [{ purpose: 'sales', decision: 'give' }],
+      });
+      const question = { subjectId: person, purpose: 'sales' };
+      const asked = await other.api.post('/v1/decisions', question, { key, after: given });
+      expect(asked.body).toMatchObject({ allowed: true });
+      await other.api.delete(`/v1/api-keys/${keyId}`);
+      await sleep(1_100);
+      const refused = await ledger.api.post('/v1/decisions', question, { key });
+      expect(refused.status).toBe(401);
+    });
   });
 });

@@ -496,4 +496,98 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
       ]);
     });
   });
+
+  describe('when an erasure is refused', () => {
+    test('then it stays refused, writes go on, and asking again is another operation', async () => {
+      await ledger.api.put('/v1/defaults', {
+        bases: [
+          {
+            purpose: 'sales',
+            basis: 'legitimate-interests',
+            status: 'asserted',
+            assessment: 'LIA 1',
+          },
+          {
+            purpose: 'bookkeeping',
+            basis: 'legal-obligation',
+            status: 'established',
+            reference: 'Commercial Code, section 257',
+          },
+        ],
+      });
+      const { body } = await ledger.api.post<Receipt>('/v1/subjects', {
+        source: 'officer',
+        bases: [{ purpose: 'sales', basis: 'contract', status: 'established' }],
+      });
+      expect(body.events.map(({ type }) => type)).toEqual([
+        'SubjectRegistered',
+        'LegalBasisEstablished',
+        'LegalBasisEstablished',
+      ]);
+      const path = `/v1/subjects/${body.subjectId}`;
+      const { body: page } = await ledger.api.get<PersonPage>(path);
+      const basisOf = (key: string) => page.purposes.find(({ purpose }) => purpose === key)?.basis;
+      // The default takes the place of what the registration does not name.
+      expect([basisOf('sales'), basisOf('bookkeeping')]).toEqual(['contract', 'legal-obligation']);
+
+      const ask = () =>
+        ledger.api.post<Operation>(
+          `${path}/erasure`,
+          { ground: 'no-longer-needed' },
+          { key: officer },
+        );
+      const asked = await ask();
+      expect(asked.body).toMatchObject({
+        status: 'waiting',
+        progress: { step: 'requested', dutiesToRetain: ['bookkeeping'] },
+      });
+      const twice = await ask();
+      expect([twice.status, twice.body]).toEqual([200, asked.body]);
+      const refused = await ledger.api.post<Operation>(
+        `${path}/erasure/refuse`,
+        { reason: 'legal-obligation', note: 'Invoices of this year' },
+        { key: dpo },
+      );
+      expect([refused.status, refused.body.status]).toEqual([200, 'failed']);
+      expect(refused.body).toMatchObject({
+        problem: { code: 'erasure-refused', reason: 'legal-obligation' },
+      });
+      const write = await ledger.api.post(`${path}/interactions`, {
+        source: 'web-form',
+        choices: [{ purpose: 'sales', decision: 'give' }],
+      });
+      expect(write.status).toBe(201);
+      const anew = await ask();
+      expect(anew.status).toBe(202);
+      expect(anew.body.operationId).not.toBe(asked.body.operationId);
+      const first = await ledger.api.get<Operation>(asked.headers.location ?? '');
+      expect(first.body).toEqual(refused.body);
+    });
+  });
+
+  test('when somebody is forgotten while others write, then each write is there or was refused', async () => {
+    const { body } = await ledger.api.post<Receipt>('/v1/subjects', { source: 'web-form' });
+    const path = `/v1/subjects/${body.subjectId}`;
+    const write = (n: number) =>
+      ledger.api.post<Receipt>(`${path}/interactions`, {
+        source: 'web-form',
+        occurredAt: daysAgo(n + 1),
+        comment: 'Said in a hurry',
+        choices: [{ purpose: 'sales', decision: n % 2 ? 'give' : 'withdraw' }],
+      });
+    const writes = Array.from({ length: 20 }, (_, n) => write(n));
+    const erasure = ledger.api.post(`${path}/erasure`, { ground: 'unlawful' });
+    const later = Array.from({ length: 20 }, (_, n) => write(n + 20));
+    const replies = await Promise.all([...writes, ...later]);
+    expect((await erasure).status).toBe(202);
+    const { body: told } = await ledger.api.get<TimelinePage>(`${path}/timeline`);
+    const types = told.items.map(({ type }) => type);
+    expect(types.slice(types.indexOf('ErasureApproved') + 1)).not.toContain('ConsentGiven');
+    expect(types.slice(types.indexOf('ErasureApproved') + 1)).not.toContain('ConsentWithdrawn');
+    const recorded = new Set(told.items.map(({ id }) => id));
+    for (const { status, body: receipt } of replies) {
+      expect([201, 410]).toContain(status);
+      if (status === 201) expect(recorded.has(receipt.events[0]?.id ?? '')).toBe(true);
+    }
+  });
 });

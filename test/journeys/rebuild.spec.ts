@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
+import { newId } from '#core/kernel/ids.js';
 import { comparePositions, type Position } from '#core/kernel/position.js';
 import { Projector } from '#core/projector/projector.js';
 import { projections } from '#domains/slices.js';
-import type { Decision, Operation, PersonPage, Receipt } from '../support/answers.js';
+import type { Decision, Operation, PersonPage, Problem, Receipt } from '../support/answers.js';
 import { catalogue } from '../support/catalogue.js';
-import { type RunningLedger, startLedger } from '../support/server.js';
+import { type Reply, type RunningLedger, startLedger } from '../support/server.js';
 
 /** Read models are disposable: dropped and made again from the log they are the same, and nobody notices. */
 describe('given read models with a lively history behind them', () => {
@@ -261,4 +262,33 @@ describe('given read models with a lively history behind them', () => {
     const shown = await ledger.api.get<Receipt>(`/v1/receipts/${body.receiptId}`);
     expect(shown.body).toEqual({ ...body, visible: true });
   });
+
+  test('when nobody follows the log, then who asks is told so, and pages go on', async () => {
+    const silent = await startLedger({ LEDGER_ROLES: 'api' });
+    try {
+      await silent.api.post('/v1/catalogue', catalogue);
+      const { body } = await silent.api.post<Receipt>('/v1/subjects', { source: 'web-form' });
+      expect(body.visible).toBe(false);
+      const question = { subjectId: body.subjectId, purpose: 'sales' };
+      const answers = await Promise.all([
+        silent.api.post('/v1/decisions', question),
+        silent.api.post('/v1/audiences', { purpose: 'sales' }),
+        silent.api.lines('/v1/decisions/batch', [question]),
+        silent.api.get('/v1/audit-events'),
+        silent.api.get(`/v1/receipts/${body.receiptId}`),
+        silent.api.get(`/v1/operations/${newId('op')}`),
+      ]);
+      for (const { status, headers, body: problem } of answers as unknown as Reply<Problem>[]) {
+        expect([status, problem.code]).toEqual([503, 'read-model-stale']);
+        expect(Number(headers['retry-after'])).toBeGreaterThan(0);
+      }
+      const page = await silent.api.get<PersonPage>(`/v1/subjects/${body.subjectId}`);
+      expect(page.body.purposes.find(({ purpose }) => purpose === 'sales')?.code).toBe('no-basis');
+      const ready = await silent.api.get('/health/ready', { key: null });
+      expect(ready.status).toBe(503);
+      expect((await silent.api.get('/health/live', { key: null })).status).toBe(200);
+    } finally {
+      await silent.stop();
+    }
+  }, 40_000);
 });

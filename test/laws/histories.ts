@@ -141,7 +141,7 @@ export const denseLife = (purpose: PurposeKey): fc.Arbitrary<Life> =>
     happenings: fc.array(
       happeningOf(
         4,
-        WHAT.filter((what) => !/contact|topic|lift/.test(what)),
+        WHAT.filter((what) => !/contact|topic/.test(what)),
         [purpose],
       ),
       { maxLength: 10 },

@@ -159,6 +159,13 @@ export interface RunningLedger {
   /** A new key with these scopes and no others. */
   keyWith(...scopes: readonly string[]): Promise<string>;
   keyOfRole(role: string): Promise<string>;
+  /** Another process over the same stores; stop it before this one. */
+  another(environment?: Readonly<Record<string, string>>): Promise<Another>;
+  stop(): Promise<void>;
+}
+
+export interface Another {
+  readonly api: Api;
   stop(): Promise<void>;
 }
 
@@ -167,7 +174,7 @@ export async function startLedger(
 ): Promise<RunningLedger> {
   const database = await freshDatabase();
   const directory = await mkdtemp(join(tmpdir(), 'consent-ledger-journey-'));
-  const config = readConfig({
+  const variables = {
     PORT: '0',
     HOST: '127.0.0.1',
     LOG_LEVEL: 'silent',
@@ -175,7 +182,8 @@ export async function startLedger(
     LEDGER_DATA_DIR: directory,
     LEDGER_BOOTSTRAP_KEY: `clk_${randomUUID().replaceAll('-', '')}`,
     ...environment,
-  });
+  };
+  const config = readConfig(variables);
   const cleanUp = async () => {
     await database.drop();
     await rm(directory, { recursive: true, force: true });
@@ -211,6 +219,11 @@ export async function startLedger(
     keyWith: (...scopes) => issue({ scopes }),
     keyOfRole: (role) =>
       issue({ role, expiresAt: new Date(Date.now() + 86_400_000).toISOString() }),
+    another: async (more = {}) => {
+      const other = readConfig({ ...variables, ...more });
+      const { url: at = '', stop } = await startServer(other, openLog(other.logLevel));
+      return { api: new Api(at, key), stop };
+    },
     stop: async () => {
       await server.stop();
       await cleanUp();

@@ -164,3 +164,13 @@ describeVectors<WrapVector>(
     return 'refused: size of what is wrapped';
   },
 );
+
+// Stands here also where the published sets do not lie beside the repository.
+test('AES key wrap as in RFC 3394, 4.6', () => {
+  const kek = bytes('000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f');
+  const key = bytes('00112233445566778899aabbccddeeff000102030405060708090a0b0c0d0e0f');
+  const wrapped =
+    '28c9f404c4b810f4cbccb35cfb87f8263f5786e2d80ed326cbc7f0e71a99f43bfb988b9b7a02dd21';
+  expect(hex(wrapKey(kek, key))).toBe(wrapped);
+  expect(hex(unwrapKey(kek, bytes(wrapped)))).toBe(hex(key));
+});

@@ -136,7 +136,7 @@ async function send<T>(reply: FastifyReply, source: Source<T>, format: Format<T>
     raw.end();
   } catch (error) {
     // The client is gone, or the source has ended because it was told to: there is nobody to tell.
-    if (!gone.signal.aborted && !reply.request.raw.socket.destroyed) throw error;
+    if (!gone.signal.aborted && !raw.destroyed && !raw.socket?.destroyed) throw error;
     raw.end();
   } finally {
     clearInterval(ping);

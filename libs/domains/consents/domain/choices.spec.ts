@@ -219,6 +219,12 @@ describe('a finding that a consent was never valid', () => {
       .then(invalidated(4, 0));
   });
 
+  test('of two grants in one moment it names the one that was recorded last', () => {
+    given(grant(1), grant(1, { notice: notice(1), noticeEvidence: 'complete' }))
+      .when(invalidateConsent(said(4)))
+      .then(invalidated(4, 1));
+  });
+
   test('is recorded though the consent was withdrawn since', () => {
     given(grant(1), fact('ConsentWithdrawn', 2))
       .when(invalidateConsent(said(4)))

@@ -174,6 +174,14 @@ describe('erasure', () => {
   });
 });
 
+test('the destruction counts from when it was done, not from when the ledger learned of it', () => {
+  const late = history([registered(1), destroyKeys(5)]).map((event) => ({
+    ...event,
+    recordedAt: day(9),
+  }));
+  expect(personAt(personSpans(factsOf(late)), day(6))?.erased).toBe(true);
+});
+
 test('after the keys are destroyed nothing changes, whatever a clock that was ahead put there', () => {
   const told = [registered(1), add('email', 6), on('weekly', 'email', 7), destroyKeys(5)];
   expect(spansOf(...told).map(({ from, erased }) => [from, erased])).toEqual([

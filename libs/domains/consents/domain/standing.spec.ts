@@ -266,6 +266,11 @@ describe('Time', () => {
       [give(1, { expires: 3 }), renew(2, 9), renew(2, 4)],
       'consent-expired',
     ],
+    [
+      'a grant found invalid over an unknown state',
+      [give(2, { label: 'g' }), unknown(2), invalidate(3, 'g')],
+      'consent-invalidated',
+    ],
     ['an end over a beginning', [set('contract', 2), end('contract', 2)], 'basis-ended'],
     ['the basis that ends sooner', [set('contract', 2, 4), set('contract', 2)], 'basis-ended'],
   ] as const)('on a tie the more restrictive wins: %s', (_, told, code) => {
@@ -378,6 +383,10 @@ describe('Time', () => {
           [8, 'consent-expired'],
         ],
       );
+    });
+
+    test('also in the moment in which it was given', () => {
+      holds(PLAIN, [give(2, { expires: 4 }), renew(2, 9)], [[5, 'allowed']]);
     });
 
     test('and never sooner', () => {
@@ -545,6 +554,22 @@ describe('Double opt-in', () => {
       ask(DOUBLE_OPT_IN, [registered(1), give(2), give(4, { confirmed: 4 }), confirm(5)], 6).since,
     ).toBe(day(5));
     holds(DOUBLE_OPT_IN, [give(4), confirm(4)], [[4, 'allowed']]);
+  });
+
+  test('of grants in one moment it goes to the one that is worth least, so that it never makes two of one', () => {
+    const both = rules({ minimumEvidence: 'notice', doubleOptIn: true });
+    const told = [give(2, { notice: 'complete' }), give(2, { notice: 'incomplete' }), confirm(3)];
+    holds(both, told, [[4, 'confirmation-pending']]);
+    holds(
+      DOUBLE_OPT_IN,
+      [give(2, { expires: 5 }), give(2, { expires: 9 }), confirm(3)],
+      [[6, 'consent-expired']],
+    );
+  });
+
+  test('of confirmations in one moment the one that ends sooner goes first', () => {
+    const told = [give(2), confirm(3, { expires: 9 }), confirm(3, { expires: 5 })];
+    holds(DOUBLE_OPT_IN, told, [[6, 'consent-expired']]);
   });
 
   test('a grant after the confirmation is not the one that was confirmed', () => {
