@@ -84,7 +84,7 @@ describe('given a ledger with everything in it', () => {
     };
     await ledger.visible(registered.body.receiptId);
   }, 60_000);
-  afterAll(() => ledger.stop());
+  afterAll(() => ledger.stop(), 20_000);
 
   describe('when somebody calls a route', () => {
     /** A call that the route can not do anything about: nothing that it names is there. */
@@ -170,6 +170,60 @@ describe('given a ledger with everything in it', () => {
         if (role === 'auditor' && status !== 403) expect(['GET', 'POST']).toContain(route.method);
       });
       expect(await ledger.head()).toBe(head);
+    });
+
+    test('then every call that may record something asks for an Idempotency-Key', async () => {
+      const records = routes.filter(({ method }) =>
+        ['POST', 'PUT', 'PATCH', 'DELETE'].includes(method),
+      );
+      const replies = await Promise.all(
+        records.map((route) => harmless(route, { idempotencyKey: null })),
+      );
+      const without = records.filter(
+        (_, n) => replies[n]?.body?.code !== 'idempotency-key-required',
+      );
+      expect(without.map(({ path }) => path).sort()).toEqual([
+        '/v1/audiences',
+        '/v1/decisions',
+        '/v1/decisions/batch',
+        '/v1/interactions/bulk',
+        '/v1/subjects/search',
+      ]);
+    });
+
+    test('then what a body asks for beyond the route needs a right of its own', async () => {
+      const key = await ledger.keyWith('choices:write', 'decisions:read', 'subjects:read');
+      const bases = [{ purpose: 'sales', basis: 'contract', status: 'established' }];
+      const registration = { source: 'web-form', bases };
+      const replies = await Promise.all([
+        ledger.api.post<Problem>('/v1/subjects', registration, { key }),
+        ledger.api.get<Problem>(`/v1/subjects/${person}?reveal=true`, { key }),
+        ledger.api.get<Problem>(`/v1/subjects/${person}/timeline?reveal=true`, { key }),
+        ledger.api.post<Problem>(
+          '/v1/audiences',
+          { purpose: 'sales', include: ['contactPoints'] },
+          { key },
+        ),
+      ]);
+      for (const { status, body } of replies)
+        expect([status, body.code]).toEqual([403, 'scope-missing']);
+      const bulk = await ledger.api.lines(
+        '/v1/interactions/bulk',
+        [{ type: 'register', externalRef: { system: 'crm', id: 'new' }, ...registration }],
+        { key },
+      );
+      expect(bulk.body).toEqual([
+        expect.objectContaining({ status: 'rejected', code: 'scope-missing' }),
+      ]);
+      const asked = await ledger.api.post<{ subjectId: string }>('/v1/subjects', {
+        source: 'web-form',
+      });
+      const erasure = await ledger.api.post<{ status: string }>(
+        `/v1/subjects/${asked.body.subjectId}/erasure`,
+        { ground: 'child' },
+        { key },
+      );
+      expect(erasure.body.status).toBe('waiting');
     });
 
     test('then who is refused learns nothing of why a key does not open', async () => {

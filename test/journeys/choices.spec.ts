@@ -19,7 +19,7 @@ describe('given people who choose', () => {
     ledger = await startLedger();
     last = await ledger.api.post('/v1/catalogue', catalogue);
   }, 60_000);
-  afterAll(() => ledger.stop());
+  afterAll(() => ledger.stop(), 20_000);
 
   async function person(registration: object = {}): Promise<string> {
     const reply = await ledger.api.post<Receipt>('/v1/subjects', {
@@ -660,18 +660,7 @@ describe('given people who choose', () => {
         choose(day('2025-02-25'), give('profiling')),
       ],
     };
-    const days = [
-      '02-01',
-      '02-04',
-      '02-06',
-      '02-15',
-      '02-21',
-      '02-26',
-      '03-01',
-      '03-05',
-      '03-26',
-      '04-01',
-    ];
+    const days = ['02-01', '02-04', '02-15', '02-26', '03-05', '04-01'];
     for (const [purpose, facts] of Object.entries(stories)) {
       const told = await Promise.all(
         ordersOf(facts).map(async (order) => {
@@ -680,7 +669,6 @@ describe('given people who choose', () => {
           return subjectId;
         }),
       );
-      const first = told[0] ?? '';
       for (const date of days) {
         const asOf = day(`2025-${date}`);
         const answers = await ledger.api.post<{ answers: Decision[] }>(
@@ -688,29 +676,28 @@ describe('given people who choose', () => {
           { questions: told.map((subjectId) => ({ subjectId, purpose, asOf })) },
           { after: last },
         );
-        const [one, ...others] = answers.body.answers.map(told1);
+        const [one, ...others] = answers.body.answers.map(withoutProof);
         for (const other of others) expect([date, other]).toEqual([date, one]);
         const pages = await Promise.all(
           told.map((id) => ledger.api.get<PersonPage>(`/v1/subjects/${id}?asOf=${asOf}`)),
         );
         for (const { body } of pages) {
           const shown = body.purposes.find((p) => p.purpose === purpose);
-          expect([date, shown && told1(shown)]).toEqual([date, one]);
+          expect([date, shown && withoutProof(shown)]).toEqual([date, one]);
           expect(body.objectsToMarketing).toBe(pages[0]?.body.objectsToMarketing);
         }
         const audience = new Set(await audienceOf({ purpose, asOf }));
         expect(told.map((id) => audience.has(id))).toEqual(told.map(() => one?.allowed));
-        const timelines = await Promise.all(
-          told.map((id) =>
-            ledger.api.get<TimelinePage>(`/v1/subjects/${id}/timeline?asOf=${asOf}`),
-          ),
-        );
-        const spoken = timelines.map(({ body }) =>
-          body.items.map(({ occurredAt, text }) => `${occurredAt} ${text}`).sort(),
-        );
-        for (const words of spoken) expect(words).toEqual(spoken[0]);
       }
-      expect(first).not.toBe('');
+      const timelines = await Promise.all(
+        told.map((id) =>
+          ledger.api.get<TimelinePage>(`/v1/subjects/${id}/timeline?asOf=${day('2025-02-26')}`),
+        ),
+      );
+      const spoken = timelines.map(({ body }) =>
+        body.items.map(({ occurredAt, text }) => `${occurredAt} ${text}`).sort(),
+      );
+      for (const words of spoken) expect(words).toEqual(spoken[0]);
     }
   }, 60_000);
 
@@ -738,7 +725,11 @@ describe('given people who choose', () => {
         everybody.map((id) => ledger.api.get<PersonPage>(`/v1/subjects/${id}?${query}`)),
       );
       const catalogueKnown = pages[0]?.body.purposes.length === purposes.length;
-      const known = catalogueKnown ? await knownAt(moment.knownAt) : 0;
+      const known = !catalogueKnown
+        ? 0
+        : moment.knownAt === undefined
+          ? everybody.length
+          : await knownAt(moment.knownAt);
       for (const purpose of purposes) {
         const { body } = await ledger.api.post<{ answers: Decision[] }>(
           '/v1/decisions',
@@ -830,7 +821,7 @@ describe('given people who choose', () => {
 });
 
 /** An answer without the event that proves it, which every person has of their own. */
-function told1({ allowed, code, reasons, basis, since }: Decision) {
+function withoutProof({ allowed, code, reasons, basis, since }: Decision) {
   return { allowed, code, reasons, basis, since };
 }
 

@@ -46,7 +46,7 @@ describe('given a caller who repeats what they sent', () => {
     ledger = await startLedger();
     await ledger.api.post('/v1/catalogue', catalogue);
   }, 60_000);
-  afterAll(() => ledger.stop());
+  afterAll(() => ledger.stop(), 20_000);
   beforeEach(async () => {
     person = (await register({})).body.subjectId;
     path = `/v1/subjects/${person}`;

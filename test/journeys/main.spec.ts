@@ -66,7 +66,7 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
       ledger.keyOfRole('dpo'),
     ]);
   }, 60_000);
-  afterAll(() => ledger.stop());
+  afterAll(() => ledger.stop(), 20_000);
 
   test('when the catalogue is applied, then it is visible, and applying it again changes nothing', async () => {
     const first = await ledger.api.post('/v1/catalogue', catalogue);

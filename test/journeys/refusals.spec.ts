@@ -81,7 +81,7 @@ describe('given a person on record', () => {
     await register({}, { key: revoked });
     await api.delete(`/v1/api-keys/${issued[1].body.keyId}`);
   }, 60_000);
-  afterAll(() => ledger.stop());
+  afterAll(() => ledger.stop(), 20_000);
 
   async function refusedSo(ask: Ask, expected: Refusal): Promise<void> {
     const head = await ledger.head();
@@ -705,6 +705,49 @@ describe('given a person on record', () => {
       ],
     ];
     test.each(table)('%s', (_, ask, expected) => refusedSo(ask, expected));
+
+    const stale: [Method, string, object | undefined][] = [
+      ['PUT', 'bases/sales', { basis: 'contract', status: 'established', source: 'officer' }],
+      ['POST', 'contact-points', { kind: 'email', value: 'c@linden.example' }],
+      ['DELETE', 'contact-points/:contactPoint', undefined],
+      ['PATCH', 'identity', { name: 'Ada' }],
+      ['POST', 'restriction', { ground: 'unlawful' }],
+      ['POST', 'erasure', { ground: 'unlawful' }],
+    ];
+    test.each(stale)('a stale If-Match for %s %s', (method, part, body) =>
+      refusedSo(
+        () =>
+          send(method, `${path}/${part.replace(':contactPoint', contactPoint)}`, body, {
+            ifMatch: 0,
+          }),
+        { status: 412, code: 'revision-mismatch' },
+      ),
+    );
+
+    const catalogueCalls: [Method, string, object][] = [
+      [
+        'PUT',
+        '/v1/purposes/sales',
+        { ...catalogue.purposes[2], key: undefined, texts: { en: 'S' } },
+      ],
+      ['POST', '/v1/purposes/sales/retire', {}],
+      ['PUT', '/v1/topics/readings', { purpose: 'newsletter', texts: { en: 'R' } }],
+      ['POST', '/v1/topics/readings/retire', {}],
+      ['PUT', '/v1/defaults', { bases: [] }],
+      ['POST', '/v1/sources', { key: 'never-there' }],
+      ['POST', '/v1/controllers', { key: 'never-there', name: 'N' }],
+      [
+        'POST',
+        '/v1/notices',
+        { purpose: 'newsletter', kind: 'consent', version: 7, language: 'en', text: 'T' },
+      ],
+    ];
+    test.each(catalogueCalls)('a stale If-Match for %s %s', (method, to, body) =>
+      refusedSo(() => send(method, to, body, { ifMatch: 77 }), {
+        status: 412,
+        code: 'revision-mismatch',
+      }),
+    );
 
     test('a key whose time has ended', async () => {
       await sleep(Math.max(0, expiry - Date.now()));

@@ -84,7 +84,7 @@ describe('given a ledger that is written and read in streams', () => {
     ledger = await startLedger();
     await ledger.api.post('/v1/catalogue', catalogue);
   }, 60_000);
-  afterAll(() => ledger.stop());
+  afterAll(() => ledger.stop(), 20_000);
 
   describe('when a file is sent', () => {
     const lines = [
@@ -237,6 +237,18 @@ describe('given a ledger that is written and read in streams', () => {
     expect(elsewhere.body[0]).toMatchObject({ status: 'rejected', code: 'already-registered' });
   });
 
+  test('when a line comes under a name that another line had, then it is not taken for that one', async () => {
+    const named = (line: object) => ({ ...line, idempotencyKey: 'line-frieda' });
+    const given = named(interaction('frieda', 3, give('sales')));
+    const first = await bulk([registration('frieda'), given]);
+    expect(first.body.map(({ status }) => status)).toEqual(['recorded', 'recorded']);
+    const again = await bulk([given, named(interaction('frieda', 4, withdraw('sales')))]);
+    expect(again.body).toEqual([
+      { ...first.body[1], line: 1 },
+      expect.objectContaining({ line: 2, status: 'rejected', code: 'idempotency-key-reused' }),
+    ]);
+  });
+
   test('when thousands of lines come at once, then the log has them in their order', async () => {
     const people = Array.from({ length: 300 }, (_, n) => `many-${n}`);
     const lines: object[] = [
@@ -331,13 +343,13 @@ describe('given a ledger that is written and read in streams', () => {
       const people = body.slice(0, -1).map(({ subjectId }) => subjectId);
       const { summary } = body.at(-1) ?? {};
       expect(people).toEqual(people.toSorted());
-      expect(new Set(people).size).toBe(300);
+      expect(new Set(people).size).toBe(301);
       expect(summary).toEqual({
-        allowed: 300,
+        allowed: 301,
         asOf: day(10),
         knownAt: expect.stringMatching(/^position:/),
         position: expect.any(String),
-        // Anna and Bert took theirs back; Carla said nothing; Dora and Emil came later.
+        // Frieda is beside the many; Anna and Bert took theirs back; Carla said nothing; Dora and Emil came later.
         excluded: { 'consent-withdrawn': 2, 'no-basis': 1, 'unknown-subject': 2 },
       });
       const short = await audience({ purpose: 'sales', asOf: day(10) }, { after });

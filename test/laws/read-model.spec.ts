@@ -229,7 +229,12 @@ describe('an audience is everybody who is allowed, and counts everybody who is n
 
 /** The law does not hold, and for the reason given: not because something broke on the way. */
 async function mustFail<Ts>(law: fc.IAsyncProperty<Ts>, reason: RegExp): Promise<void> {
-  const { failed, errorInstance } = await fc.check(law, { numRuns: 300, endOnFailure: true });
+  // Always the same logs: whether a twin is caught must not be a matter of luck.
+  const { failed, errorInstance } = await fc.check(law, {
+    seed: 1,
+    numRuns: 300,
+    endOnFailure: true,
+  });
   expect([failed, (errorInstance as Error | undefined)?.message]).toEqual([
     true,
     expect.stringMatching(reason),

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { jest } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import supertest from 'supertest';
 import type { Position } from '#core/kernel/position.js';
@@ -12,6 +13,9 @@ import type { Runtime } from '#core/runtime/runtime.js';
 import { type Server, startServer } from '../../apps/server/server.js';
 import type { Receipt } from './answers.js';
 import { freshDatabase } from './database.js';
+
+// Real servers on a machine that others use as well.
+jest.setTimeout(30_000);
 
 export type Method = 'GET' | 'HEAD' | 'OPTIONS' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 

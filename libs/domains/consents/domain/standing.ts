@@ -231,7 +231,9 @@ function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
     ...(rules.marketing
       ? [...objections, ...person.marketing].filter(({ kind }) => kind === 'raised')
       : []),
-  ].map(({ at }) => at);
+  ]
+    .map(({ at }) => at)
+    .sort();
   const invalidated = new Set(
     consent.flatMap((fact) => (fact.kind === 'invalidated' ? [fact.grant as string] : [])),
   );
@@ -273,7 +275,7 @@ function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
         const confirmed = confirmations.get(fact);
         const unconfirmed =
           rules.doubleOptIn &&
-          (!confirmed || restrictive.some((no) => at <= no && no <= confirmed.at));
+          (!confirmed || (firstFrom(restrictive, at) ?? END_OF_TIME) <= confirmed.at);
         const from = rules.doubleOptIn && confirmed && !unconfirmed ? confirmed.at : at;
         if (invalidated.has(by.id)) {
           moves.push({ kind: 'invalidate', at, by });
@@ -306,6 +308,17 @@ function movesOf(person: PersonFacts, rules: StandingRules): Move[] {
     }
   }
   return moves;
+}
+
+/** The first of these times, which are in order, that is not before `from`. */
+function firstFrom(times: readonly Instant[], from: Instant): Instant | undefined {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] as Instant) < from) low = middle + 1;
+    else high = middle;
+  }
+  return times[low];
 }
 
 function earlier(a: Instant, b: Instant): Instant {
