@@ -202,7 +202,9 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
       ['ConsentConfirmed', 'Consent confirmed for Newsletter [newsletter]'],
       ['ConsentWithdrawn', 'Consent withdrawn for Newsletter [newsletter]'],
     ]);
-    expect(JSON.stringify(body)).not.toMatch(/Ada|Babbage|1843|1815|twice|checkout-7/);
+    expect(JSON.stringify(body)).not.toMatch(
+      /Ada L|Lovelace|Babbage|Order 1843|customer-1815|twice|checkout-7/,
+    );
     const past = await timeline(`?asOf=${lastMonth}`);
     expect(past.body.items).toEqual(body.items.slice(0, 5));
     const known = await timeline(`?knownAt=position:${registered.body.position}`);
@@ -217,7 +219,7 @@ describe('given a catalogue and Ada, who gives her consent, takes it back and wa
 
   test('when somebody with the right reveals her, then the fields are clear, and for nobody else', async () => {
     const masked = await person();
-    expect(JSON.stringify(masked.body)).not.toMatch(/Ada|Babbage|1815/);
+    expect(JSON.stringify(masked.body)).not.toMatch(/Ada L|Lovelace|Babbage|customer-1815/);
     const clear = await person('?reveal=true');
     expect(clear.body.identity).toMatchObject({
       name: 'Ada Lovelace',
