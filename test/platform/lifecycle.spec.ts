@@ -58,6 +58,23 @@ describe('a process', () => {
     for (const app of [...apps, taken]) await app.stop();
   });
 
+  it('without the api role serves health and metrics only', async () => {
+    const logger = pino({ level: 'silent' });
+    const app = await createApplication(
+      { module: SignIn, controllers: [SlowController] },
+      readConfig({ PORT: '0', LEDGER_ROLES: 'projector' }),
+      { logger },
+    );
+    const { port } = await app.listen();
+    const status = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
+    expect(await status('/health/live')).toBe(200);
+    expect(await status('/health/ready')).toBe(200);
+    expect(await status('/metrics')).toBe(200);
+    expect(await status('/v1/slow')).toBe(404);
+    expect(await status('/v1/openapi.json')).toBe(404);
+    await app.stop();
+  });
+
   it('can show its routes without anything behind them', async () => {
     const app = await createApplication(SignIn, readConfig({}), {
       logger: pino({ level: 'silent' }),

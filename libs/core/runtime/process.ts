@@ -20,7 +20,7 @@ export interface ProcessParts extends DomainParts {
 export interface RunningProcess {
   readonly nest: NestFastifyApplication;
   readonly runtime: Runtime;
-  /** Absent where the process has no `api` role. */
+  /** Absent where the process has no `api` role and no port was given to watch it by. */
   readonly url?: string;
   /** Something to tell whoever started it, such as another port than expected. */
   readonly notice?: string;
@@ -57,7 +57,8 @@ export async function startProcess(
     // Who asks right after the start is answered, unless there is a lot to catch up with.
     const head = await runtime.ledger.head();
     if (head) await projector.waitFor(head.position, parts.serving, { timeoutMs: CATCH_UP });
-    const listening = config.roles.has('api') ? await application.listen() : undefined;
+    const listens = config.roles.has('api') || config.port !== undefined;
+    const listening = listens ? await application.listen() : undefined;
     const url = listening && urlOf(config.host, listening.port);
     return { nest, runtime, url, notice: listening?.notice, stop };
   } catch (error) {

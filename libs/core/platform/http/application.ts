@@ -63,7 +63,13 @@ export async function createApplication(
   const lifecycle = new Lifecycle();
   const filter = new ProblemFilter(logger, options.translate);
   let metrics: Metrics | undefined;
-  const adapter = openServer({ logger, lifecycle, filter, metrics: () => metrics });
+  const adapter = openServer({
+    logger,
+    lifecycle,
+    filter,
+    metrics: () => metrics,
+    api: config.roles.has('api'),
+  });
   const nest = await NestFactory.create<NestFastifyApplication>(
     { module: Root, imports: [PlatformModule.with({ config, logger, lifecycle }), module] },
     adapter,

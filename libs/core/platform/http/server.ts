@@ -16,6 +16,9 @@ import { traceIdOf, traceResponse } from './trace.js';
 /** Above it 413; streams are limited by the line. */
 export const BODY_LIMIT = 1024 * 1024;
 
+/** What a process without the `api` role serves. */
+const WATCHED: ReadonlySet<string> = new Set(['/health/live', '/health/ready', '/metrics']);
+
 /** Milliseconds in which a body that is no stream must have arrived. */
 const BODY_TIMEOUT = 30_000;
 
@@ -43,8 +46,10 @@ export function openServer(parts: {
   filter: ProblemFilter;
   /** Known only once Nest has made it. */
   metrics: () => Metrics | undefined;
+  /** Without it only health and metrics are served: a worker has a port for whoever watches it. */
+  api: boolean;
 }): FastifyAdapter {
-  const { logger, lifecycle, filter, metrics } = parts;
+  const { logger, lifecycle, filter, metrics, api } = parts;
   const options: FastifyHttpOptions<Server> = {
     logger: false,
     // The request's id is its trace id, everywhere.
@@ -81,6 +86,7 @@ export function openServer(parts: {
   });
 
   refuseOtherMethods(server);
+  if (!api) refuseAllBut(server, WATCHED);
 
   server.addHook('preParsing', (request, reply, payload, done) => {
     const { raw } = request;
@@ -148,6 +154,13 @@ function refuseOtherMethods(server: FastifyInstance): void {
         { headers: { allow: [...allowed].sort().join(', ') } },
       ),
     );
+  });
+}
+
+function refuseAllBut(server: FastifyInstance, routes: ReadonlySet<string>): void {
+  server.addHook('onRequest', (request, _reply, done) => {
+    if (routes.has(routeOf(request))) return done();
+    done(new Refused('not-found', 'not-found', 'This process serves health and metrics only.'));
   });
 }
 
