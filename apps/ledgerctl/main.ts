@@ -17,6 +17,7 @@ import {
   showTimeline,
 } from './people.js';
 import { applyCatalogue, listCatalogue } from './catalogue.js';
+import { replay, type ReplayOptions } from './replay.js';
 import { seedDemo } from './seed.js';
 import {
   doctor,
@@ -206,6 +207,15 @@ program
       command.error('error: name a read model, or say --all');
     return offline((config, out) => rebuild(config, name, out));
   });
+program
+  .command('replay')
+  .description(
+    'fold the log once more, without any read model: how everybody stood then, a line each',
+  )
+  .addOption(asOf)
+  .addOption(knownAt)
+  .option('--subject <subject>', 'one person: a subject id or system:id')
+  .action((options: ReplayOptions) => offline((config, out) => replay(config, options, out)));
 program
   .command('verify')
   .description('check order, contiguity of every stream, and that every event decodes')

@@ -1,12 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isId } from '#core/kernel/ids.js';
+import { isId, type SubjectId } from '#core/kernel/ids.js';
 import type { Api } from './api.js';
 import { EXIT, type Output } from './output.js';
 
 type Options = Readonly<Record<string, string | boolean | undefined>>;
 
+export type Named =
+  | { readonly subjectId: SubjectId }
+  | { readonly externalRef: { readonly system: string; readonly id: string } };
+
 /** A person by subject id, or by `system:id`. */
-function named(subject: string): object {
+export function named(subject: string): Named {
   if (isId('sub', subject)) return { subjectId: subject };
   const colon = subject.indexOf(':');
   if (colon < 1) throw new Error('name a person by subject id, or by system:id');

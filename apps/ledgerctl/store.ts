@@ -17,7 +17,10 @@ import { runningServer } from './connection.js';
 import { EXIT, type Output } from './output.js';
 
 /** Work on the store itself, beside a running server or without one. */
-async function onStore<T>(config: Config, run: (runtime: Runtime) => Promise<T>): Promise<T> {
+export async function onStore<T>(
+  config: Config,
+  run: (runtime: Runtime) => Promise<T>,
+): Promise<T> {
   // The embedded database of a running server is one that we can be guests of.
   const { databaseUrl } = (await runningServer(config)) ?? {};
   const beside = databaseUrl === undefined ? config : config.with({ databaseUrl });

@@ -1,9 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { QueryBus } from '@nestjs/cqrs';
 import { sql } from 'kysely';
-import { newId } from '#core/kernel/ids.js';
+import { newId, type SubjectId } from '#core/kernel/ids.js';
+import type { Instant } from '#core/kernel/instant.js';
 import { comparePositions, type Position } from '#core/kernel/position.js';
 import { Projector } from '#core/projector/projector.js';
+import {
+  type ReplayedPerson,
+  ReplayPeople,
+} from '#domains/consents/queries/replay-people.message.js';
 import { projections } from '#domains/slices.js';
 import type { Decision, Operation, PersonPage, Problem, Receipt } from '../support/answers.js';
 import { catalogue } from '../support/catalogue.js';
@@ -254,6 +260,58 @@ describe('given read models with a lively history behind them', () => {
     await settled();
     expect(await rows()).toEqual(live);
   }, 60_000);
+
+  test('when the log is folded without them, then everybody stands as they say, on any day as known on any', async () => {
+    const queries = ledger.nest.get(QueryBus);
+    const half = String(Number(await ledger.head()) >> 1) as Position;
+    for (const knownAt of [undefined, half])
+      for (const asOf of [day(12), day(60)]) {
+        const replay = await queries.execute(
+          new ReplayPeople({
+            asOf: asOf as Instant,
+            knownAt: knownAt && { position: knownAt },
+          }),
+        );
+        const people: ReplayedPerson[] = [];
+        for await (const page of replay.pages()) people.push(...page);
+        for (const { key } of catalogue.purposes) {
+          const asked = { purpose: key, asOf, knownAt: replay.knownAt };
+          const { body } = await ledger.api.post<object[]>('/v1/audiences', asked);
+          const allowed = people.filter(({ purposes }) =>
+            purposes.some(({ purpose, code }) => purpose === key && code === 'allowed'),
+          );
+          expect(allowed.map(({ subjectId }) => ({ subjectId })).sort(bySubject)).toEqual(
+            body.slice(0, -1),
+          );
+          const questions = people.slice(0, 100).map(({ subjectId }) => ({ ...asked, subjectId }));
+          const answers = await ledger.api.post<{ answers: Decision[] }>('/v1/decisions', {
+            questions,
+          });
+          expect(answers.body.answers.map(stated)).toEqual(
+            people
+              .slice(0, 100)
+              .map(({ purposes }) => stated(purposes.find(({ purpose }) => purpose === key))),
+          );
+        }
+      }
+    const subjectId = await idOf(20);
+    const one = await queries.execute(new ReplayPeople({ subjectId: subjectId as SubjectId }));
+    for await (const [person, ...others] of one.pages()) {
+      const { body } = await ledger.api.get<PersonPage>(`/v1/subjects/${subjectId}`);
+      expect([person?.revision, others]).toEqual([body.revision, []]);
+      expect(person?.purposes.map(stated)).toEqual(body.purposes.map(stated));
+    }
+  }, 60_000);
+
+  const bySubject = (a: { subjectId: string }, b: { subjectId: string }) =>
+    a.subjectId < b.subjectId ? -1 : 1;
+  const stated = (answer?: Partial<Decision>) => ({
+    code: answer?.code,
+    reasons: answer?.reasons,
+    basis: answer?.basis,
+    since: answer?.since,
+    event: answer?.event,
+  });
 
   test('when a receipt is asked for, then it is where it was', async () => {
     const { body } = await ledger.api.post<Receipt>('/v1/subjects', { source: 'web-form' });

@@ -12,6 +12,7 @@ import { AnswerAudience } from './queries/audience.js';
 import { DecideHandler } from './queries/decide.js';
 import { AnswerExpiredConsents } from './queries/expired-consents.js';
 import { AnswerPersonStanding } from './queries/person-standing.js';
+import { ReplayPeopleHandler } from './queries/replay-people.js';
 import { ExpiryJob } from './reactions/expiry.job.js';
 
 @Module({
@@ -26,6 +27,7 @@ import { ExpiryJob } from './reactions/expiry.job.js';
     ExpiryJob,
     RecordChoicesHandler,
     RecordLinesHandler,
+    ReplayPeopleHandler,
     SetBasisHandler,
   ],
   exports: [ExpiryJob],
