@@ -1,0 +1,176 @@
+import { parseCount } from './encoding.js';
+import {
+  type Hash,
+  hashOver,
+  type Node,
+  nodeHash,
+  nodesOf,
+  type ReadNodes,
+  type Sha256,
+  splitHashes,
+} from './merkle.js';
+
+/**
+ * The tree as tiles, c2sp.org/tlog-tiles: at tile level l the n-th tile holds the hashes of complete
+ * subtrees of 256^l leaves, from number n * 256 on; 256 of them where the tile is full.
+ */
+
+export const TILE_WIDTH = 256;
+const TILE_HEIGHT = 8;
+/** Of 8 levels each in a tree of up to 2^53 leaves. */
+const LAST_LEVEL = 63;
+const LARGEST_ENTRY = 65_535;
+
+export interface Tile {
+  /** `entries`: the leaves themselves, as a bundle. */
+  readonly level: number | 'entries';
+  readonly index: number;
+  /** 1 to 256. */
+  readonly width: number;
+}
+
+/** `0/x001/x234/067.p/8`, the path below `tile/`. */
+export function tilePath({ level, index, width }: Tile): string {
+  const groups = [String(index % 1_000).padStart(3, '0')];
+  for (let rest = Math.floor(index / 1_000); rest > 0; rest = Math.floor(rest / 1_000))
+    groups.unshift(`x${String(rest % 1_000).padStart(3, '0')}`);
+  return `${level}/${groups.join('/')}${width === TILE_WIDTH ? '' : `.p/${width}`}`;
+}
+
+/** Undefined where the path is not the one of a tile. */
+export function parseTilePath(path: string): Tile | undefined {
+  const pattern = /^([0-9]{1,2}|entries)\/((?:x[0-9]{3}\/)*[0-9]{3})(?:\.p\/([0-9]{1,3}))?$/;
+  const [, first, groups, partial] = pattern.exec(path) ?? [];
+  if (first === undefined || groups === undefined) return undefined;
+  const level = first === 'entries' ? ('entries' as const) : parseCount(first);
+  const index = Number(groups.replaceAll(/[x/]/g, ''));
+  const width = partial === undefined ? TILE_WIDTH : parseCount(partial);
+  if (level === undefined || width === undefined || !Number.isSafeInteger(index)) return undefined;
+  if (level !== 'entries' && level > LAST_LEVEL) return undefined;
+  const tile = { level, index, width };
+  const spelled = tilePath(tile) === path;
+  return spelled && width >= 1 && (partial === undefined || width < TILE_WIDTH) ? tile : undefined;
+}
+
+/** How many hashes the tile has in a tree of that size; 0 where it is not in it. */
+export function widthAt(size: number, level: number, index: number): number {
+  const hashes = Math.floor(size / TILE_WIDTH ** level);
+  return Math.max(0, Math.min(TILE_WIDTH, hashes - index * TILE_WIDTH));
+}
+
+/** All tiles of hashes of a tree of that size, level by level. */
+export function* tilesOf(size: number): Generator<Tile & { readonly level: number }> {
+  for (let level = 0; Math.floor(size / TILE_WIDTH ** level) > 0; level++)
+    for (let index = 0; widthAt(size, level, index) > 0; index++)
+      yield { level, index, width: widthAt(size, level, index) };
+}
+
+/** Which hashes of which tile a node is made of. */
+export interface PlaceInTile {
+  readonly level: number;
+  readonly index: number;
+  readonly start: number;
+  readonly count: number;
+}
+
+export function placeOf({ level, index }: Node): PlaceInTile {
+  const tileLevel = Math.floor(level / TILE_HEIGHT);
+  const count = 2 ** (level % TILE_HEIGHT);
+  const first = index * count;
+  return {
+    level: tileLevel,
+    index: Math.floor(first / TILE_WIDTH),
+    start: first % TILE_WIDTH,
+    count,
+  };
+}
+
+/** The root of the complete subtree over hashes whose number is a power of two. */
+export function subtreeHash(sha256: Sha256, hashes: readonly Hash[]): Hash {
+  let level = hashes;
+  while (level.length > 1) {
+    const above: Hash[] = [];
+    for (let at = 0; at < level.length; at += 2)
+      above.push(nodeHash(sha256, level[at] as Hash, level[at + 1] as Hash));
+    level = above;
+  }
+  return level[0] as Hash;
+}
+
+/** The hash over a tile of whatever width, as if it were a tree. */
+export function tileHash(sha256: Sha256, hashes: readonly Hash[]): Hash {
+  const nodes = nodesOf({ start: 0, end: hashes.length });
+  return hashOver(
+    sha256,
+    nodes.map(({ level, index }) => {
+      const width = 2 ** level;
+      return subtreeHash(sha256, hashes.slice(index * width, (index + 1) * width));
+    }),
+  );
+}
+
+/** The hashes of tiles, by `level/index`; each as wide at least as a tree of the size in hand has it. */
+export type ReadTiles = (
+  tiles: readonly { readonly level: number; readonly index: number }[],
+) => Promise<ReadonlyMap<string, Uint8Array>>;
+
+export function tileName({ level, index }: { level: number; index: number }): string {
+  return `${level}/${index}`;
+}
+
+/** A tile that the tree has is not there, or is narrower than the tree has it. */
+export class TileMissing extends Error {
+  override readonly name = 'TileMissing';
+  constructor(
+    readonly level: number,
+    readonly index: number,
+    reason: string,
+  ) {
+    super(`tile ${level}/${index} ${reason}`);
+  }
+}
+
+/** Nodes out of tiles, each tile read once. The reader throws TileMissing where it can not find a node. */
+export function nodesFromTiles(sha256: Sha256, read: ReadTiles): ReadNodes {
+  return async (nodes) => {
+    const places = nodes.map(placeOf);
+    const wanted = new Map(places.map((place) => [tileName(place), place]));
+    const tiles = await read([...wanted.values()]);
+    return places.map(({ level, index, start, count }) => {
+      const bytes = tiles.get(tileName({ level, index }));
+      if (bytes === undefined) throw new TileMissing(level, index, 'is not there');
+      const hashes = splitHashes(bytes).slice(start, start + count);
+      if (hashes.length < count)
+        throw new TileMissing(level, index, `ends before hash ${start + count}`);
+      return subtreeHash(sha256, hashes);
+    });
+  };
+}
+
+/** Entries behind one another, each after its length as two bytes, big endian. */
+export function entryBundle(entries: readonly Uint8Array[]): Uint8Array {
+  const bundle = new Uint8Array(entries.reduce((length, entry) => length + 2 + entry.length, 0));
+  let at = 0;
+  for (const entry of entries) {
+    if (entry.length > LARGEST_ENTRY) throw new RangeError(`an entry has ${entry.length} bytes`);
+    bundle[at] = entry.length >> 8;
+    bundle[at + 1] = entry.length & 0xff;
+    bundle.set(entry, at + 2);
+    at += 2 + entry.length;
+  }
+  return bundle;
+}
+
+/** Undefined where the bytes are no bundle. */
+export function parseEntryBundle(bundle: Uint8Array): Uint8Array[] | undefined {
+  const entries: Uint8Array[] = [];
+  for (let at = 0; at < bundle.length;) {
+    if (at + 2 > bundle.length) return undefined;
+    const length = ((bundle[at] as number) << 8) | (bundle[at + 1] as number);
+    const entry = bundle.subarray(at + 2, at + 2 + length);
+    if (entry.length < length) return undefined;
+    entries.push(entry);
+    at += 2 + length;
+  }
+  return entries;
+}
