@@ -17,7 +17,7 @@ import {
   showTimeline,
 } from './people.js';
 import { applyCatalogue, listCatalogue } from './catalogue.js';
-import { replay, type ReplayOptions } from './replay.js';
+import { checkReadModels, replay, type ReplayOptions } from './replay.js';
 import { seedDemo } from './seed.js';
 import {
   doctor,
@@ -215,7 +215,14 @@ program
   .addOption(asOf)
   .addOption(knownAt)
   .option('--subject <subject>', 'one person: a subject id or system:id')
-  .action((options: ReplayOptions) => offline((config, out) => replay(config, options, out)));
+  .option('--check', 'compare every table of the read models with what the log gives, instead')
+  .action(({ check, ...asked }: ReplayOptions & { check?: true }, command: Command) => {
+    if (check && Object.keys(asked).length > 0)
+      command.error('error: --check compares what is now: it takes no other option');
+    return offline((config, out) =>
+      check ? checkReadModels(config, out) : replay(config, asked, out),
+    );
+  });
 program
   .command('verify')
   .description('check order, contiguity of every stream, and that every event decodes')

@@ -2,14 +2,17 @@ import { QueryBus } from '@nestjs/cqrs';
 import type { SubjectId } from '#core/kernel/ids.js';
 import { type Instant, parseInstant } from '#core/kernel/instant.js';
 import { type KnownAt, parseKnownAt } from '#core/kernel/moment.js';
+import type { Position } from '#core/kernel/position.js';
 import type { Config } from '#core/platform/config.js';
 import { createApplication } from '#core/platform/http/application.js';
+import { compareWithLog, NotComparable, type TableCompared } from '#core/projector/compare.js';
 import type { Runtime } from '#core/runtime/runtime.js';
 import { RuntimeModule } from '#core/runtime/runtime.module.js';
 import {
   type ReplayedPerson,
   ReplayPeople,
 } from '#domains/consents/queries/replay-people.message.js';
+import { projections } from '#domains/slices.js';
 import { SlicesModule } from '#domains/slices.module.js';
 import { FindSubjects } from '#domains/subjects/queries/find-subjects.message.js';
 import { EXIT, type Output } from './output.js';
@@ -32,6 +35,55 @@ export function replay(config: Config, options: ReplayOptions, out: Output): Pro
       return fold(queries, { asOf, knownAt, subjectId: subjectId || undefined }, out);
     }),
   );
+}
+
+/**
+ * Folds the log into tables of its own and compares them with the live read models, table by table. Finds
+ * what was changed, lost or added in them, and what was skipped or doubled on the way there.
+ */
+export function checkReadModels(config: Config, out: Output): Promise<number> {
+  return onStore(config, async ({ following, ledger }) => {
+    let holds = true;
+    for (const projection of projections()) {
+      const { name } = projection;
+      const onProgress = (done: number) => out.progress(`${name}: ${done} events`);
+      try {
+        const { tables, position } = await compareWithLog(
+          { db: following, log: ledger },
+          projection,
+          {
+            onProgress,
+          },
+        );
+        for (const compared of tables) {
+          const equal = compared.missing + compared.surplus === 0;
+          holds &&= equal;
+          out.item(
+            { readModel: name, position, equal, ...compared },
+            wordsForTable(compared, position),
+          );
+        }
+      } catch (error) {
+        if (!(error instanceof NotComparable)) throw error;
+        holds = false;
+        out.item(
+          { readModel: name, equal: false, reason: error.message },
+          `${name}: ${error.message}`,
+        );
+      }
+    }
+    return holds ? EXIT.ok : EXIT.findings;
+  });
+}
+
+function wordsForTable(compared: TableCompared, position: Position): string {
+  const { table, rows, missing, surplus, examples } = compared;
+  if (missing + surplus === 0)
+    return `${table}: ${rows} rows are those of the log up to ${position}`;
+  return [
+    `${table}: ${missing} rows are missing, ${surplus} are not of the log up to ${position}`,
+    ...examples.map((row) => `  ${row}`),
+  ].join('\n');
 }
 
 async function fold(
