@@ -1,0 +1,144 @@
+import { once } from 'node:events';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import type { LoadAsked, LoadDone } from './load.js';
+import { startApp, type Started, startOwn } from './processes.js';
+
+/** How much is measured. */
+export interface Size {
+  readonly name: string;
+  readonly rounds: number;
+  /** Of one sample under load. */
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+  /** People who give consent and are asked about under load. */
+  readonly people: number;
+  /** Events in the ledgers that questions about everybody are asked of. */
+  readonly events: number;
+  /** Events of the small ledger that the large one is compared with. */
+  readonly fewEvents: number;
+  /** Questions of one batch. */
+  readonly questions: number;
+}
+
+export const SIZES = {
+  /** To see that everything works; its figures mean nothing. */
+  tiny: size('tiny', 1, 0.5, 0.2, 50, 500, 200, 200),
+  small: size('small', 3, 4, 1, 20_000, 100_000, 10_000, 20_000),
+  full: size('full', 5, 8, 2, 50_000, 1_000_000, 10_000, 100_000),
+} as const satisfies Record<string, Size>;
+
+function size(
+  name: string,
+  rounds: number,
+  seconds: number,
+  warmUpSeconds: number,
+  people: number,
+  events: number,
+  fewEvents: number,
+  questions: number,
+): Size {
+  return { name, rounds, seconds, warmUpSeconds, people, events, fewEvents, questions };
+}
+
+/** A server of the product, as `npm start` starts it: all roles in one process, everything on. */
+export interface Server {
+  readonly url: string;
+  readonly key: string;
+  readonly pid: number;
+  readonly directory: string;
+  /** Its own embedded PostgreSQL, as superuser: references measure in databases beside the product's. */
+  readonly databaseUrl: string;
+  stop(): Promise<void>;
+}
+
+/** What rows measure with. Whatever was started here ends with the stage. */
+export class Stage {
+  private readonly opened: (() => Promise<unknown>)[] = [];
+  private generator: Promise<Started<string>> | undefined;
+
+  /** `directory`: ledgers that took long to make are kept there for the next run. */
+  constructor(
+    readonly size: Size,
+    readonly directory: string,
+    readonly say: (text: string) => void,
+  ) {}
+
+  /** A server on a data directory of this name below the stage's, with what an earlier run has left there. */
+  async server(name: string): Promise<Server> {
+    const directory = join(this.directory, name);
+    await mkdir(directory, { recursive: true });
+    const environment = { LEDGER_DATA_DIR: directory, PORT: '0' };
+    const logFile = join(directory, 'server.log');
+    const nodeOptions = process.env.BENCH_NODE_OPTIONS?.split(' ') ?? [];
+    const started = await startApp<{ url: string; key: string }>('server', {
+      environment,
+      logFile,
+      nodeOptions,
+    });
+    this.opened.push(() => started.stop());
+    const announced = JSON.parse(await readFile(join(directory, 'server.json'), 'utf8')) as {
+      databaseUrl: string;
+    };
+    const { process: child, ready, stop } = started;
+    const { databaseUrl } = announced;
+    return { ...ready, pid: child.pid as number, directory, databaseUrl, stop };
+  }
+
+  /** A server on an empty ledger. */
+  async emptyServer(name: string): Promise<Server> {
+    await rm(join(this.directory, name), { recursive: true, force: true });
+    return this.server(name);
+  }
+
+  /** An empty database beside the product's, in the same PostgreSQL. */
+  async database(server: Server, name: string): Promise<string> {
+    const url = server.databaseUrl.replace('/postgres?', `/${name}?`);
+    await sql(server.databaseUrl, `drop database if exists ${name} with (force)`);
+    await sql(server.databaseUrl, `create database ${name}`);
+    return url;
+  }
+
+  /** A process of the bench that ends with the stage. */
+  async reference<Ready>(file: string, ...args: readonly string[]): Promise<Started<Ready>> {
+    const started = await startOwn<Ready>(join('references', file), { args });
+    this.opened.push(() => started.stop());
+    return started;
+  }
+
+  /** One run of the load generator. */
+  async load(
+    asked: Pick<LoadAsked, 'url' | 'requests' | 'parameters' | 'status'>,
+  ): Promise<LoadDone> {
+    this.generator ??= startOwn<string>('load.ts');
+    const { process: child } = await this.generator;
+    const { seconds, warmUpSeconds } = this.size;
+    child.send({ ...asked, connections: 64, seconds, warmUpSeconds } satisfies LoadAsked);
+    const [{ done, failed }] = (await once(child, 'message')) as [
+      { done?: LoadDone; failed?: string },
+    ];
+    if (done === undefined) throw new Error(`${asked.url}: ${failed}`);
+    return done;
+  }
+
+  async close(): Promise<void> {
+    await (await this.generator)?.stop();
+    for (const one of this.opened.splice(0).reverse()) await one();
+  }
+}
+
+/** One statement on a session of its own. */
+export async function sql<Row extends object>(
+  connectionString: string,
+  text: string,
+  values: unknown[] = [],
+): Promise<Row[]> {
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  try {
+    return (await client.query<Row>(text, values)).rows;
+  } finally {
+    await client.end();
+  }
+}
