@@ -1,8 +1,10 @@
 import { Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
+import { ComparisonController } from './api/comparison.controller.js';
 import { EventsController } from './api/events.controller.js';
 import { ReceiptsController } from './api/receipts.controller.js';
 import { TimelineController } from './api/timeline.controller.js';
+import { CompareMomentsHandler } from './queries/compare-moments.js';
 import { FeedEventsHandler } from './queries/feed-events.js';
 import { FollowEventsHandler } from './queries/follow-events.js';
 import { ShowReceiptHandler } from './queries/show-receipt.js';
@@ -19,7 +21,13 @@ export {
 /** Needs, beside what all slices do: EVENT_CATALOGUE, STORED_EVENTS and RECORDED_RECEIPTS. */
 @Module({
   imports: [CqrsModule],
-  controllers: [EventsController, ReceiptsController, TimelineController],
-  providers: [FeedEventsHandler, FollowEventsHandler, ShowReceiptHandler, ShowTimelineHandler],
+  controllers: [ComparisonController, EventsController, ReceiptsController, TimelineController],
+  providers: [
+    CompareMomentsHandler,
+    FeedEventsHandler,
+    FollowEventsHandler,
+    ShowReceiptHandler,
+    ShowTimelineHandler,
+  ],
 })
 export class AuditModule {}

@@ -45,6 +45,65 @@ export const timelineExample = {
   position: '1100',
 };
 
+const withdrawalId = 'evt_01983c5e-8a00-7c3e-9d51-1f0c5a7be0ab';
+const withdrawnAt = '2026-06-11T18:03:40.000Z';
+
+export const comparisonExample = {
+  subjectId,
+  from: { asOf: '2026-06-01T00:00:00.000Z', knownAt: 'position:2210', position: '2210' },
+  to: { asOf: '2026-07-01T00:00:00.000Z', knownAt: 'position:2210', position: '2210' },
+  changes: [
+    {
+      what: 'purpose',
+      purpose: 'e-marketing',
+      from: {
+        purpose: 'e-marketing',
+        allowed: true,
+        code: 'allowed',
+        reasons: [],
+        basis: 'consent',
+        since: occurredAt,
+        event: { id: eventId, position: '1042' },
+        bases: [
+          {
+            basis: 'consent',
+            status: 'given',
+            since: occurredAt,
+            event: { id: eventId, position: '1042' },
+          },
+        ],
+      },
+      to: {
+        purpose: 'e-marketing',
+        allowed: false,
+        code: 'consent-withdrawn',
+        reasons: ['consent-withdrawn'],
+        since: withdrawnAt,
+        event: { id: withdrawalId, position: '2188' },
+        bases: [
+          {
+            basis: 'consent',
+            status: 'withdrawn',
+            since: withdrawnAt,
+            event: { id: withdrawalId, position: '2188' },
+          },
+        ],
+      },
+      events: [
+        {
+          id: withdrawalId,
+          type: 'ConsentWithdrawn',
+          position: '2188',
+          occurredAt: withdrawnAt,
+          recordedAt: '2026-06-11T18:03:40.211Z',
+          text: 'Consent withdrawn for E-marketing [e-marketing]',
+        },
+      ],
+      byTime: false,
+    },
+  ],
+};
+
 export const receiptExample = {
   receiptId,
   subjectId,

@@ -55,6 +55,59 @@ export const timelineSchema = object({
   position,
 });
 
+const comparedMoment = object({
+  asOf: instant,
+  knownAt: { type: 'string', description: 'A time or `position:N`, to ask the same again.' },
+  position,
+});
+
+export const comparisonSchema = object({
+  subjectId: text,
+  from: comparedMoment,
+  to: comparedMoment,
+  changes: {
+    type: 'array',
+    items: object(
+      {
+        what: {
+          enum: [
+            'registered',
+            'erased',
+            'marketing-objection',
+            'restriction',
+            'contact-kind',
+            'topic',
+            'purpose',
+          ],
+        },
+        purpose: text,
+        topic: text,
+        channel: text,
+        kind: text,
+        from: {
+          description:
+            'How it was: true or false; of a restriction `all` or keys of purposes; of a topic on, off or unset; ' +
+            'of a purpose the answer with its bases, absent where it was not known yet.',
+        },
+        to: { description: 'How it was at the other moment.' },
+        events: {
+          type: 'array',
+          items: object({
+            id: text,
+            type: text,
+            position,
+            occurredAt: instant,
+            recordedAt: instant,
+            text,
+          }),
+        },
+        byTime: { type: 'boolean', description: 'Time alone made the difference.' },
+      },
+      ['purpose', 'topic', 'channel', 'kind', 'from', 'to'],
+    ),
+  },
+});
+
 export const receiptSchema = object(
   {
     receiptId: text,

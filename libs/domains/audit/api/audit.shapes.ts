@@ -40,6 +40,32 @@ export class TimelineQuery extends PageQuery {
   reveal: boolean = false;
 }
 
+export class CompareQuery {
+  @Described('The one moment: what had happened then.')
+  @IsInstant()
+  from!: Instant;
+
+  @Described('The other moment; absent: now.')
+  @IsOptional()
+  @IsInstant()
+  to?: Instant;
+
+  @Described('What the ledger knew at the one: a time, or `position:N`; absent: all it knows now.')
+  @IsOptional()
+  @IsKnownAt()
+  fromKnownAt?: KnownAt;
+
+  @Described('What the ledger knew at the other.')
+  @IsOptional()
+  @IsKnownAt()
+  toKnownAt?: KnownAt;
+
+  @Described('Of the sentences.')
+  @IsOptional()
+  @IsIn(LANGUAGES)
+  language: Language = 'en';
+}
+
 const POSITION = /^(0|[1-9][0-9]{0,18})$/;
 const malformedPosition = {
   context: { code: 'malformed-position', detail: 'must be the position of an event, or 0' },
