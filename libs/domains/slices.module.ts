@@ -23,6 +23,7 @@ import { ConsentsModule } from './consents/consents.module.js';
 import { ExpiryJob } from './consents/reactions/expiry.job.js';
 import { ErasureModule } from './erasure/erasure.module.js';
 import { ErasureReaction, NOT_PASSED_YET } from './erasure/reactions/erasure.reaction.js';
+import { EvidenceModule } from './evidence/evidence.module.js';
 import { PurposesModule } from './purposes/purposes.module.js';
 import { eventCatalogue, projections, SERVING } from './slices.js';
 import { ContactPointsReaction } from './subjects/reactions/contact-points.reaction.js';
@@ -93,6 +94,7 @@ export class SlicesModule implements OnApplicationShutdown {
         AuditModule,
         ConsentsModule,
         ErasureModule,
+        EvidenceModule,
         PurposesModule,
         SubjectsModule,
       ],

@@ -9,6 +9,7 @@ import { RecordChoicesHandler } from './commands/record-choices.js';
 import { RecordLinesHandler } from './commands/record-lines.js';
 import { SetBasisHandler } from './commands/set-basis.js';
 import { AnswerAudience } from './queries/audience.js';
+import { AnswerConsentHistory } from './queries/consent-history.js';
 import { DecideHandler } from './queries/decide.js';
 import { AnswerExpiredConsents } from './queries/expired-consents.js';
 import { AnswerPersonStanding } from './queries/person-standing.js';
@@ -21,6 +22,7 @@ import { ExpiryJob } from './reactions/expiry.job.js';
   providers: [
     AnnounceExpiryHandler,
     AnswerAudience,
+    AnswerConsentHistory,
     AnswerExpiredConsents,
     AnswerPersonStanding,
     DecideHandler,
