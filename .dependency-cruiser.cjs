@@ -11,11 +11,15 @@ const KERNEL = '^libs/core/kernel/';
 const VAULT = '^libs/core/vault/';
 /** The interfaces, the tokens they are injected by, and ids derived through them. */
 const VAULT_PORT = '^libs/core/vault/(port|tokens|derivation)\\.ts$';
+/** Files that survive a power failure. */
+const DURABLE_FILE = '^libs/core/vault/durable-file\\.ts$';
 const LEDGER = '^libs/core/ledger/';
 /** Without the folders of its adapters. */
 const LEDGER_PORT = '^libs/core/ledger/[^/]+\\.ts$';
 const PROJECTOR = '^libs/core/projector/';
 const PROOF = '^libs/core/proof/';
+/** Without what talks to PostgreSQL. */
+const PROOF_PORT = '^libs/core/proof/[^/]+\\.ts$';
 const PLATFORM = '^libs/core/platform/';
 const RUNTIME = '^libs/core/runtime/';
 
@@ -120,9 +124,10 @@ module.exports = {
     ),
     row(
       'proof',
-      'A proof reads the log and computes; what it needs must be little enough to be read by an auditor.',
+      'A proof reads the log and computes; what it needs must be little enough to be read by an auditor. Its keys and ' +
+        'what they signed last lie in files that are written as the vault writes its own; witnesses are asked by fetch.',
       PROOF,
-      [KERNEL, LEDGER, PROOF],
+      [KERNEL, LEDGER, PROOF, DURABLE_FILE],
       { pathNot: adapter('proof', 'postgres') },
     ),
     row(
@@ -223,11 +228,13 @@ module.exports = {
     ),
     row(
       'queries',
-      'A question is answered from the read models of its slice or from the log, never from the table of another slice.',
+      'A question is answered from the read models of its slice, from the log or from what was proven of it, never from ' +
+        'the table of another slice.',
       '^libs/domains/([^/]+)/queries/',
       [
         KERNEL,
         LEDGER_PORT,
+        PROOF_PORT,
         PLATFORM,
         NEST_CQRS,
         '^libs/domains/$1/(queries|projections|domain)/',

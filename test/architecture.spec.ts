@@ -100,6 +100,7 @@ const CASES: readonly [from: string, imports: string, refusedBy?: string][] = [
   ['core/proof/a', 'node:crypto'],
   ['core/proof/a', 'kysely', 'proof'],
   ['core/proof/a', '#core/vault/port.js', 'proof'],
+  ['core/proof/a', '#core/vault/durable-file.js'],
   ['core/proof/postgres/a', 'kysely'],
 
   ['core/platform/a', '@nestjs/common'],
@@ -159,6 +160,8 @@ const CASES: readonly [from: string, imports: string, refusedBy?: string][] = [
 
   ['domains/consents/queries/a', '#domains/consents/projections/b.js'],
   ['domains/consents/queries/a', '#core/ledger/port.js'],
+  ['domains/consents/queries/a', '#core/proof/b.js'],
+  ['domains/consents/queries/a', '#core/proof/postgres/b.js', 'queries'],
   ['domains/consents/queries/a', '@nestjs/cqrs'],
   ['domains/consents/queries/a', 'kysely', 'queries'],
   ['domains/consents/queries/a', '#domains/purposes/projections/b.js', 'queries'],

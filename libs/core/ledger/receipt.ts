@@ -1,6 +1,7 @@
 import type { ReceiptId, SubjectId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import type { Position } from '#core/kernel/position.js';
+import type { Seal } from '#core/kernel/seal.js';
 import type { Outcome, OutcomeEvent } from './ledger.js';
 
 /** What a caller gets for what was recorded, with the three promises: recorded, visible, sealed. */
@@ -16,14 +17,26 @@ export interface Receipt {
   readonly visible: boolean;
   /** Whether a signed checkpoint covers it. */
   readonly sealed: boolean;
+  /** The first one that does. */
+  readonly checkpoint?: Seal;
 }
 
 export function receiptOf(
   outcome: Pick<Outcome, 'revision' | 'position' | 'recordedAt' | 'events'>,
   subjectId: SubjectId,
   receiptId: ReceiptId,
-  visible: boolean,
+  { visible, seal }: { readonly visible: boolean; readonly seal?: Seal },
 ): Receipt {
   const { revision, position, recordedAt, events } = outcome;
-  return { receiptId, subjectId, revision, position, recordedAt, events, visible, sealed: false };
+  return {
+    receiptId,
+    subjectId,
+    revision,
+    position,
+    recordedAt,
+    events,
+    visible,
+    sealed: seal !== undefined,
+    ...(seal && { checkpoint: seal }),
+  };
 }

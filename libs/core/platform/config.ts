@@ -1,4 +1,4 @@
-import { isAbsolute, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import {
   IsIn,
   IsISO31661Alpha2,
@@ -43,6 +43,14 @@ export class Config {
   readonly roles: ReadonlySet<Role>;
   /** ISO 3166-1 alpha-2, for national phone numbers; undefined: only E.164 is accepted. */
   readonly defaultRegion: string | undefined;
+  /** What checkpoints of this log are signed as; undefined: a name made of the ledger's id. */
+  readonly origin: string | undefined;
+  /** Absolute; where checkpoints are written a second time. */
+  readonly witnessFile: string | undefined;
+  /** The submission prefix of a witness, c2sp.org/tlog-witness. */
+  readonly witnessUrl: string | undefined;
+  /** A timestamp authority, RFC 3161. */
+  readonly timestampUrl: string | undefined;
   /** A key with every scope to install at first start. */
   readonly bootstrapKey: string | undefined;
   /** The server that the command line talks to; undefined: it opens the store itself. */
@@ -62,10 +70,13 @@ export class Config {
     this.kurrentdbUrl = variables.KURRENTDB_URL?.replace(/^kurrentdb/, 'esdb');
     this.kurrentdbStreamPrefix = variables.KURRENTDB_STREAM_PREFIX ?? 'consent-';
     this.vaultDatabaseUrl = variables.VAULT_DATABASE_URL;
-    const keyFile = variables.VAULT_KEY_FILE;
-    this.vaultKeyFile = keyFile === undefined || isAbsolute(keyFile) ? keyFile : resolve(keyFile);
+    this.vaultKeyFile = variables.VAULT_KEY_FILE && resolve(variables.VAULT_KEY_FILE);
     this.roles = new Set(listed(variables.LEDGER_ROLES ?? ROLES.join(',')) as Role[]);
     this.defaultRegion = variables.LEDGER_DEFAULT_REGION;
+    this.origin = variables.LEDGER_ORIGIN;
+    this.witnessFile = variables.LEDGER_WITNESS_FILE && resolve(variables.LEDGER_WITNESS_FILE);
+    this.witnessUrl = variables.LEDGER_WITNESS_URL;
+    this.timestampUrl = variables.LEDGER_TIMESTAMP_URL;
     this.bootstrapKey = variables.LEDGER_BOOTSTRAP_KEY;
     this.ledgerUrl = variables.LEDGER_URL?.replace(/\/+$/, '');
     this.ledgerApiKey = variables.LEDGER_API_KEY;
@@ -87,6 +98,7 @@ export class Config {
       dataDirectory: this.dataDirectory,
       eventStore: this.eventStore,
       roles: [...this.roles],
+      origin: this.origin,
       defaultRegion: this.defaultRegion,
     };
   }
@@ -142,6 +154,9 @@ function listed(text: string): string[] {
 /** A connection string may have no host (`postgresql:///name?host=/socket`) or several, so it is no URL to a parser. */
 const IsDatabaseUrl = () =>
   Matches(/^postgres(ql)?:\/\/\S+$/, { message: 'must be a postgresql:// connection string' });
+
+const IsHttpUrl = () =>
+  Matches(/^https?:\/\/[^\s/]\S*$/, { message: 'must be an http:// or https:// address' });
 
 const OneOf = (values: readonly string[]) =>
   IsIn(values, { message: `must be one of ${values.join(', ')}` });
@@ -228,7 +243,25 @@ class Variables {
   LEDGER_BOOTSTRAP_KEY?: string;
 
   @IsOptional()
-  @Matches(/^https?:\/\/[^\s/]\S*$/, { message: 'must be an http:// or https:// address' })
+  @Matches(/^[\x21-\x2a\x2c-\x7e]{1,200}$/, {
+    message: 'must be up to 200 characters of ASCII, without spaces and plus',
+  })
+  LEDGER_ORIGIN?: string;
+
+  @IsOptional()
+  @IsNotEmpty()
+  LEDGER_WITNESS_FILE?: string;
+
+  @IsOptional()
+  @IsHttpUrl()
+  LEDGER_WITNESS_URL?: string;
+
+  @IsOptional()
+  @IsHttpUrl()
+  LEDGER_TIMESTAMP_URL?: string;
+
+  @IsOptional()
+  @IsHttpUrl()
   LEDGER_URL?: string;
 
   @IsOptional()
@@ -251,6 +284,10 @@ export const VARIABLES = [
   'LEDGER_ROLES',
   'LEDGER_DEFAULT_REGION',
   'LEDGER_BOOTSTRAP_KEY',
+  'LEDGER_ORIGIN',
+  'LEDGER_WITNESS_FILE',
+  'LEDGER_WITNESS_URL',
+  'LEDGER_TIMESTAMP_URL',
   'LEDGER_URL',
   'LEDGER_API_KEY',
 ] as const satisfies readonly (keyof Variables)[];

@@ -109,6 +109,13 @@ export function tileHash(sha256: Sha256, hashes: readonly Hash[]): Hash {
   );
 }
 
+/** A tile with its hashes, one behind the other. */
+export interface StoredTile {
+  readonly level: number;
+  readonly index: number;
+  readonly hashes: Uint8Array;
+}
+
 /** The hashes of tiles, by `level/index`; each as wide at least as a tree of the size in hand has it. */
 export type ReadTiles = (
   tiles: readonly { readonly level: number; readonly index: number }[],

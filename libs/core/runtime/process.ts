@@ -3,9 +3,12 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import type { Config } from '#core/platform/config.js';
 import { type Application, createApplication } from '#core/platform/http/application.js';
+import { HealthChecks } from '#core/platform/http/health.js';
+import { Metrics } from '#core/platform/metrics.js';
 import { Projector } from '#core/projector/projector.js';
 import { Jobs } from './jobs.js';
 import { type DomainParts, openRuntime, type Runtime } from './runtime.js';
+import { startSealing } from './sealing.js';
 import { translate } from './translate.js';
 
 /** What a process is made of. */
@@ -42,8 +45,10 @@ export async function startProcess(
 ): Promise<RunningProcess> {
   const runtime = await openRuntime(config, parts, logger);
   let application: Application | undefined;
+  let sealing: { stop(): Promise<void> } | undefined;
   const stop = async () => {
     await application?.stop();
+    await sealing?.stop();
     await runtime.close();
   };
   try {
@@ -54,6 +59,8 @@ export async function startProcess(
     const jobs = config.roles.has('jobs');
     projector.start({ projections: config.roles.has('projector'), reactors: jobs });
     if (jobs) nest.get(Jobs).start();
+    if (config.roles.has('sealer'))
+      sealing = startSealing(runtime, nest.get(HealthChecks), nest.get(Metrics));
     // Who asks right after the start is answered, unless there is a lot to catch up with.
     const head = await runtime.ledger.head();
     if (head) await projector.waitFor(head.position, parts.serving, { timeoutMs: CATCH_UP });

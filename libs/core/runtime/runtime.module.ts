@@ -3,8 +3,11 @@ import { systemClock } from '#core/kernel/instant.js';
 import { Ledger } from '#core/ledger/ledger.js';
 import { DIGEST, IDEMPOTENCY_STORE } from '#core/platform/http/idempotency.js';
 import { PostgresIdempotencyStore } from '#core/platform/idempotency.postgres.js';
+import { SEALS } from '#core/platform/seals.js';
 import { CLOCK, DATABASE } from '#core/platform/tokens.js';
+import { ProvenLog } from '#core/proof/proven-log.js';
 import { DERIVATION, LOOKUP_INDEX, VAULT } from '#core/vault/tokens.js';
+import { PublishedSeals } from './published-seals.js';
 import type { Runtime } from './runtime.js';
 
 /** The ports of an opened runtime as Nest providers, for every slice. Closing stays with who opened it. */
@@ -14,6 +17,13 @@ export class RuntimeModule {
     const { ledger, vault, index, derivation, database } = runtime;
     const providers = [
       { provide: Ledger, useValue: ledger },
+      // Not before somebody asks for it: the OpenAPI document is made without an opened runtime.
+      { provide: ProvenLog, useFactory: () => runtime.proof.log },
+      {
+        provide: SEALS,
+        inject: [ProvenLog],
+        useFactory: (log: ProvenLog) => new PublishedSeals(log),
+      },
       { provide: VAULT, useValue: vault },
       { provide: LOOKUP_INDEX, useValue: index },
       { provide: DERIVATION, useValue: derivation },

@@ -19,6 +19,8 @@ import { platformMigrations } from '#core/platform/idempotency.postgres.js';
 import { failureOf } from '#core/platform/logging.js';
 import { migrate, type MigrationReport } from '#core/platform/migrate.js';
 import { migrations as projectorMigrations } from '#core/projector/migrations.js';
+import { migrations as proofMigrations } from '#core/proof/postgres/migrations.js';
+import { openProof, type Proof } from './proof.js';
 import { type OpenVault, openVault } from '#core/vault/postgres/open-vault.js';
 import { migrations as vaultMigrations } from '#core/vault/postgres/migrations.js';
 
@@ -35,6 +37,7 @@ export interface Runtime extends OpenVault {
   readonly eventCatalogue: EventCatalogue;
   readonly store: EventStore;
   readonly ledger: Ledger;
+  readonly proof: Proof;
   /** Sessions with the runtime role on the ledger's database: read models and bookkeeping. */
   readonly database: Kysely<unknown>;
   readonly pool: pg.Pool;
@@ -115,7 +118,8 @@ export async function openRuntime(
     const store = new PostgresLedger({ connectionString: url });
     opened.push(() => store.close());
     const ledger = new Ledger(store, new Codec(parts.eventCatalogue, vault.vault), parts.guards);
-    await ensureCreated(ledger, systemClock);
+    const ledgerId = await ensureCreated(ledger, systemClock);
+    const proof = await openProof(config, { ledgerId, database, following, store, keyFile });
     const { eventCatalogue } = parts;
     return {
       ...vault,
@@ -124,6 +128,7 @@ export async function openRuntime(
       eventCatalogue,
       store,
       ledger,
+      proof,
       database,
       following,
       pool,
@@ -186,6 +191,7 @@ async function bringUpToDate(
   const ledger = {
     ledger: ledgerMigrations,
     projector: projectorMigrations,
+    proof: proofMigrations,
     platform: platformMigrations,
   };
   const vault = { vault: vaultMigrations };

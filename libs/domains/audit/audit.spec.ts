@@ -28,6 +28,7 @@ import { AUTHENTICATOR, type Principal } from '#core/platform/http/auth.guard.js
 import { DIGEST, IDEMPOTENCY_STORE } from '#core/platform/http/idempotency.js';
 import { type Scope, SCOPES } from '#core/kernel/scopes.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
+import { SEALS, type Seals } from '#core/platform/seals.js';
 import { DATABASE } from '#core/platform/tokens.js';
 import { MemoryVault } from '#core/vault/memory-vault.js';
 import { RecordLookHandler } from '#domains/access/commands/record-look.js';
@@ -88,6 +89,17 @@ const readModels: ReadModels = {
   visible: (position) => Promise.resolve(Number(position) <= Number(projected)),
 };
 
+/** As far as a test wants it. */
+let sealedTo = START;
+const seals: Seals = {
+  of: (position) =>
+    Promise.resolve(
+      Number(position) <= Number(sealedTo)
+        ? { origin: 'ledger.example', size: Number(sealedTo), root: 'AAAA' }
+        : undefined,
+    ),
+};
+
 const ofNothing = new Map<ReceiptId, Receipt>();
 
 function principal(id: string, ...scopes: readonly Scope[]): Principal {
@@ -120,6 +132,7 @@ beforeAll(async () => {
     { provide: EVENT_CATALOGUE, useValue: catalogue },
     { provide: DATABASE, useValue: db },
     { provide: READ_MODELS, useValue: readModels },
+    { provide: SEALS, useValue: seals },
     {
       provide: RECORDED_RECEIPTS,
       useValue: { find: (id) => Promise.resolve(ofNothing.get(id)) } satisfies RecordedReceipts,
@@ -406,14 +419,16 @@ describe('GET /v1/receipts/{id}', () => {
     const path = `/v1/receipts/${outcome.receiptId}`;
     // The read model has not come to it, and is waited for.
     const { body } = await get(path, 200, 'clk_writer');
-    expect(body).toEqual(receiptOf(outcome, subjectId, outcome.receiptId, true));
+    expect(body).toEqual(receiptOf(outcome, subjectId, outcome.receiptId, { visible: true }));
     expect((await get(path, 200, 'clk_reader')).body).toEqual(body);
   });
 
   it('gives one that decided nothing from where it was kept', async () => {
     const { subjectId, receipt } = await registered();
     const receiptId = newId('rcp');
-    const kept = receiptOf({ ...receipt, events: [] }, subjectId, receiptId, false);
+    const kept = receiptOf({ ...receipt, events: [] }, subjectId, receiptId, {
+      visible: false,
+    });
     ofNothing.set(receiptId, kept);
     expect((await get(`/v1/receipts/${receiptId}`)).body).toEqual({ ...kept, visible: true });
   });
@@ -425,6 +440,15 @@ describe('GET /v1/receipts/{id}', () => {
     const { body } = await get(`/v1/receipts/${receipt.receiptId}`);
     expect(body).toMatchObject({ position: receipt.position, visible: true, sealed: false });
     expect(await readModels.visible(later.position)).toBe(false);
+  });
+
+  it('names the checkpoint that covers it, once one does', async () => {
+    const { receipt } = await registered();
+    const path = `/v1/receipts/${receipt.receiptId}`;
+    expect((await get(path)).body).not.toHaveProperty('checkpoint');
+    sealedTo = receipt.position;
+    const checkpoint = { origin: 'ledger.example', size: Number(sealedTo), root: 'AAAA' };
+    expect((await get(path)).body).toMatchObject({ sealed: true, checkpoint });
   });
 
   it('does not know others', async () => {

@@ -29,7 +29,13 @@ export const receiptSchema = {
       },
     },
     visible: { type: 'boolean' },
-    sealed: { type: 'boolean' },
+    sealed: { type: 'boolean', description: 'Whether a signed checkpoint covers it.' },
+    checkpoint: {
+      type: 'object',
+      description: 'The first checkpoint that covers it; absent until one does.',
+      required: ['origin', 'size', 'root'],
+      properties: { origin: text, size: { type: 'integer' }, root: text },
+    },
   },
 } as const;
 

@@ -121,8 +121,12 @@ export const receiptSchema = object(
     },
     visible: { type: 'boolean' },
     sealed: { type: 'boolean' },
+    checkpoint: {
+      ...object({ origin: text, size: { type: 'integer' }, root: text }),
+      description: 'The first checkpoint that covers it; absent until one does.',
+    },
   },
-  [],
+  ['checkpoint'],
 );
 
 export const envelopeSchema = object(

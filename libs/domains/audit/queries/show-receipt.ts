@@ -6,6 +6,7 @@ import { Refused } from '#core/kernel/refused.js';
 import { Ledger } from '#core/ledger/ledger.js';
 import { type Receipt, receiptOf } from '#core/ledger/receipt.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
+import { SEALS, type Seals } from '#core/platform/seals.js';
 import { DATABASE } from '#core/platform/tokens.js';
 import { type Database, placeOfReceipt } from '../projections/receipts.projection.js';
 import { RECORDED_RECEIPTS, type RecordedReceipts } from './audit.tokens.js';
@@ -27,6 +28,7 @@ export class ShowReceiptHandler implements IQueryHandler<ShowReceipt> {
   constructor(
     @Inject(DATABASE) private readonly database: Database,
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
+    @Inject(SEALS) private readonly seals: Seals,
     @Inject(RECORDED_RECEIPTS) private readonly recorded: RecordedReceipts,
     private readonly ledger: Ledger,
   ) {}
@@ -38,7 +40,9 @@ export class ShowReceiptHandler implements IQueryHandler<ShowReceipt> {
       (await this.afterWaiting(receiptId)) ??
       (await this.recorded.find(receiptId));
     if (!receipt) throw new Refused('not-found', 'unknown-receipt', 'there is no such receipt');
-    return { ...receipt, visible: await this.readModels.visible(receipt.position) };
+    const visible = await this.readModels.visible(receipt.position);
+    const seal = await this.seals.of(receipt.position);
+    return receiptOf(receipt, receipt.subjectId, receiptId, { visible, seal });
   }
 
   /** Somebody may ask before the read model has come as far as the interaction; what it lacks is awaited once. */
@@ -61,7 +65,7 @@ export class ShowReceiptHandler implements IQueryHandler<ShowReceipt> {
     if (!last) throw new Error(`${receiptId} is not where the read model says`);
     const { revision, position, recordedAt } = last;
     const outcome = { revision, position, recordedAt, events: events.map(eventOf) };
-    return receiptOf(outcome, subjectId, receiptId, false);
+    return receiptOf(outcome, subjectId, receiptId, { visible: false });
   }
 }
 

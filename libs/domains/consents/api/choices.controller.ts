@@ -13,6 +13,7 @@ import { idOf } from '#core/platform/http/path-id.js';
 import { IfMatch } from '#core/platform/http/preconditions.js';
 import { receiptAnswer } from '#core/platform/http/schemas.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
+import { SEALS, type Seals } from '#core/platform/seals.js';
 import { RecordChoices } from '../commands/record-choices.js';
 import { SetBasis } from '../commands/set-basis.js';
 import { basisExample, interactionExample } from './consents.examples.js';
@@ -24,6 +25,7 @@ export class ChoicesController {
   constructor(
     private readonly commands: CommandBus,
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
+    @Inject(SEALS) private readonly seals: Seals,
   ) {}
 
   @Post('interactions')
@@ -93,6 +95,8 @@ export class ChoicesController {
   ): Promise<Receipt> {
     const { revision, position } = outcome;
     answer.revision(revision).position(position);
-    return receiptOf(outcome, subjectId, receiptId, await this.readModels.visible(position));
+    const visible = await this.readModels.visible(position);
+    const seal = await this.seals.of(position);
+    return receiptOf(outcome, subjectId, receiptId, { visible, seal });
   }
 }

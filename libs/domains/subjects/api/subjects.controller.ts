@@ -31,6 +31,7 @@ import { ConsistentAt, IfMatch } from '#core/platform/http/preconditions.js';
 import { receiptAnswer } from '#core/platform/http/schemas.js';
 import { TraceId } from '#core/platform/http/trace.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
+import { SEALS, type Seals } from '#core/platform/seals.js';
 import { AddContactPoint, RemoveContactPoint } from '../commands/change-contact-points.js';
 import { RectifyIdentity } from '../commands/rectify-identity.js';
 import { RegisterSubject } from '../commands/register-subject.message.js';
@@ -62,6 +63,7 @@ export class SubjectsController {
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
+    @Inject(SEALS) private readonly seals: Seals,
   ) {}
 
   @Post()
@@ -263,6 +265,8 @@ export class SubjectsController {
   ): Promise<Receipt> {
     const { revision, position } = outcome;
     answer.revision(revision).position(position);
-    return receiptOf(outcome, subjectId, receiptId, await this.readModels.visible(position));
+    const visible = await this.readModels.visible(position);
+    const seal = await this.seals.of(position);
+    return receiptOf(outcome, subjectId, receiptId, { visible, seal });
   }
 }
