@@ -8,6 +8,8 @@ import { Projector, type ProjectorOptions } from '#core/projector/projector.js';
 import { freshDatabase } from '../../support/database.js';
 import { TableLog } from './table-log.js';
 
+export { until } from '../../support/until.js';
+
 /** A database with the projector's schema and a log, and whatever is to be closed at the end. */
 export interface World {
   readonly url: string;
@@ -102,18 +104,6 @@ export function withoutTransaction(statement: string): string {
 export async function everything(log: TableLog) {
   const { events } = await log.readAll(START, { limit: 1_000_000 });
   return events;
-}
-
-export async function until(
-  what: string,
-  holds: () => Promise<boolean> | boolean,
-  milliseconds = 15_000,
-): Promise<void> {
-  const deadline = Date.now() + milliseconds;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`${what}: not within ${milliseconds} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 export async function headOf(log: TableLog): Promise<Position> {
