@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -41,6 +43,9 @@ function size(
 ): Size {
   return { name, rounds, seconds, warmUpSeconds, people, events, fewEvents, questions };
 }
+
+/** That the load comes over; so many requests are under way at once. */
+export const CONNECTIONS = 64;
 
 /** A server of the product, as `npm start` starts it: all roles in one process, everything on. */
 export interface Server {
@@ -107,6 +112,23 @@ export class Stage {
     return started;
   }
 
+  /**
+   * The same for a program with packages of its own, `references/<folder>/<file>`, which are installed
+   * beside it where they are not yet.
+   */
+  async referenceWithPackages<Ready>(
+    folder: string,
+    file: string,
+    ...args: readonly string[]
+  ): Promise<Started<Ready>> {
+    const cwd = join(import.meta.dirname, 'references', folder);
+    if (!existsSync(join(cwd, 'node_modules', '.package-lock.json'))) {
+      this.say(`  installing the packages of ${folder}`);
+      execFileSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd, stdio: 'ignore' });
+    }
+    return this.reference(join(folder, file), ...args);
+  }
+
   /** One run of the load generator. */
   async load(
     asked: Pick<LoadAsked, 'url' | 'requests' | 'parameters' | 'status'>,
@@ -114,7 +136,8 @@ export class Stage {
     this.generator ??= startOwn<string>('load.ts');
     const { process: child } = await this.generator;
     const { seconds, warmUpSeconds } = this.size;
-    child.send({ ...asked, connections: 64, seconds, warmUpSeconds } satisfies LoadAsked);
+    const connections = CONNECTIONS;
+    child.send({ ...asked, connections, seconds, warmUpSeconds } satisfies LoadAsked);
     const [{ done, failed }] = (await once(child, 'message')) as [
       { done?: LoadDone; failed?: string },
     ];

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { Grants } from '../loads/grants.js';
 import { withPeople } from '../people.js';
-import type { Row } from '../row.js';
+import type { Row, Sample } from '../row.js';
+import type { Server, Stage } from '../stage.js';
 
 const requests = join(import.meta.dirname, '..', 'loads', 'grants.ts');
 
@@ -11,23 +12,41 @@ export default {
   reference: 'bare Fastify, one INSERT for each request',
   goal: { kind: 'rate', unit: 'requests/s', atLeast: 1 },
   async prepare(stage) {
-    const server = await stage.emptyServer('grants');
-    const people = await withPeople(server, stage.size.people);
+    const { server, people, subject } = await grantsOver(stage);
     const database = await stage.database(server, 'bench_reference');
     const bare = await stage.reference<{ url: string }>('fastify.ts', database);
-    const { key } = server;
-    let first = 0;
-    const load = async (url: string, path?: string) => {
-      const parameters: Grants = { key, people, first, path };
-      const done = await stage.load({ url, requests, parameters, status: 201 });
-      const { perSecond, sent, ...more } = done;
-      // On with the people who have not been asked yet: streams stay as short as they are in life.
-      if (path === undefined) first += sent;
-      return { value: perSecond, more };
-    };
+    const { url } = bare.ready;
+    const parameters: Grants = { key: server.key, people, first: 0, path: '/grants' };
     return {
-      subject: () => load(server.url),
-      reference: () => load(bare.ready.url, '/grants'),
+      subject,
+      reference: async () => {
+        const { perSecond } = await stage.load({ url, requests, parameters, status: 201 });
+        return { value: perSecond };
+      },
     };
   },
 } satisfies Row;
+
+/** A server with registered people, and the arm that has them give their consent. */
+export async function grantsOver(stage: Stage): Promise<{
+  readonly server: Server;
+  readonly people: readonly string[];
+  subject(): Promise<Sample>;
+}> {
+  const server = await stage.emptyServer('grants');
+  const { key, url } = server;
+  const people = await withPeople(server, stage.size.people);
+  let first = 0;
+  return {
+    server,
+    people,
+    subject: async () => {
+      const parameters: Grants = { key, people, first };
+      const done = await stage.load({ url, requests, parameters, status: 201 });
+      // On with those who were not asked yet: streams stay as short as they are in life.
+      first += done.sent;
+      const { perSecond, p50Ms, p99Ms } = done;
+      return { value: perSecond, more: { p50Ms, p99Ms } };
+    },
+  };
+}

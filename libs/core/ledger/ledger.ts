@@ -9,6 +9,7 @@ import type { Turn } from '#core/kernel/requested.js';
 import { KeyDestroyed } from '#core/vault/port.js';
 import { CannotDecode, type Codec, type Draft } from './codec.js';
 import { InTurn } from './in-turn.js';
+import { RecentEvents } from './recent-events.js';
 import {
   type Appended,
   type EventStore,
@@ -97,6 +98,7 @@ const PATIENCE = 10_000;
  */
 export class Ledger {
   private readonly turns = new InTurn<StreamName>();
+  private readonly recent = new RecentEvents();
 
   constructor(
     private readonly store: EventStore,
@@ -271,7 +273,8 @@ export class Ledger {
   } {
     const events: Recorded[] = [];
     try {
-      for (const event of stored) events.push(this.codec.decode(event));
+      for (const event of stored)
+        events.push(this.recent.of(event, () => this.codec.decode(event)));
       return { events };
     } catch (broken) {
       if (!(broken instanceof CannotDecode)) throw broken;

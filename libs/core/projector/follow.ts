@@ -16,7 +16,7 @@ import {
 import type { Nudge } from './nudge.js';
 
 /** How often a scan that found nothing may move the checkpoint, unless somebody waits for it. */
-const MOVE_OVER_INTERVAL = 1_000;
+const MOVE_OVER_INTERVAL = 100;
 /** How often the log is asked directly while somebody waits for a position that was not delivered yet. */
 const IMPATIENCE = 25;
 /** How often it is looked where the log ends, in order to know later that it was reached. */
@@ -29,6 +29,8 @@ export interface Following {
   readonly log: LogReader;
   readonly lease: Lease;
   readonly categories: readonly string[];
+  /** Whether an event is delivered; the others are passed over. */
+  concerns(event: Recorded): boolean;
   /** Events a page at most. */
   readonly limit: number;
   readonly signal: AbortSignal;
@@ -122,11 +124,12 @@ class Follower {
 
   private async take(page: LogPage): Promise<void> {
     this.overdue = undefined;
-    if (page.events.length === 0) {
+    const events = page.events.filter((event) => this.work.concerns(event));
+    if (events.length === 0) {
       this.scanned = laterOf(this.scanned, page.scannedTo);
       return;
     }
-    await this.work.onEvents(page.events, await this.mark(page));
+    await this.work.onEvents(events, await this.mark(page));
     this.moved();
   }
 

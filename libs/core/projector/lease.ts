@@ -100,6 +100,9 @@ export interface Advance {
  * becomes the search path. The row stays locked until `tx` ends, which keeps every other runner out; should
  * this process freeze meanwhile, the database ends the transaction after the lease's time.
  *
+ * The commit does not wait for the disk. Rows and checkpoint are lost or kept together, and the log, which
+ * both come from, is durable: what a crash of the database takes back is applied again.
+ *
  * Throws OwnershipLost where epoch or position are not what this owner knows. The caller sets the lease's
  * position once `tx` is committed (`advanced`).
  */
@@ -112,6 +115,7 @@ export async function advance(
   const caughtUpAt = momentOf(step.caughtUpAt);
   const path = schema === undefined ? sql`` : setting('search_path', searchPath(schema));
   const idle = setting('idle_in_transaction_session_timeout', String(lease.milliseconds));
+  const deferred = setting('synchronous_commit', 'off');
   const { rows } = await sql`
     update ${tableOf(lease.table)}
        set position = ${step.to}::bigint,
@@ -125,7 +129,7 @@ export async function advance(
            updated_at = clock_timestamp()
      where name = ${lease.name} and epoch = ${lease.epoch}::bigint
        and position = ${lease.position}::bigint
-    returning name ${idle} ${path}`.execute(tx);
+    returning name ${idle} ${deferred} ${path}`.execute(tx);
   if (rows.length === 0) throw new OwnershipLost(lease.name);
 }
 

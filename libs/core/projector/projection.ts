@@ -14,6 +14,8 @@ export interface Projection {
   readonly version: number;
   /** Stream categories that it follows. */
   readonly categories: readonly string[];
+  /** Whether it makes anything of an event; absent: of all. Others may be passed over, and need not be. */
+  concerns?(event: Recorded): boolean;
   /** Creates the tables in `tx`, unqualified: the search path of `tx` is the schema to create them in. */
   create(tx: Transaction<unknown>): Promise<void>;
   /**

@@ -30,6 +30,8 @@ export interface Reactor {
   /** Also the checkpoint's name. */
   readonly name: string;
   readonly categories: readonly string[];
+  /** Whether it does anything about an event; absent: about all. Others may be passed over, and need not be. */
+  concerns?(event: Recorded): boolean;
   /**
    * MUST be safe to repeat: a crash between effect and checkpoint repeats it. What it throws parks the
    * event, which is tried again later; the code or name of the error is kept as the reason. `signal`
@@ -118,6 +120,7 @@ export class ReactorRunner {
         log,
         lease,
         categories: reactor.categories,
+        concerns: (event) => reactor.concerns?.(event) ?? true,
         limit: options.limit ?? 100,
         signal: AbortSignal.any([signal, lost]),
         nudge,

@@ -131,6 +131,7 @@ export class ProjectionRunner {
       log,
       lease,
       categories,
+      concerns: (event) => projection.concerns?.(event) ?? true,
       limit: this.options.limit ?? LIMIT,
       signal,
       nudge,

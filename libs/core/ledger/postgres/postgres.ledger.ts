@@ -127,7 +127,7 @@ export class PostgresLedger implements EventStore {
         readPage: this.readPage.bind(this),
         wakeUp: this.wakeUp,
         pollEvery: this.pollEvery,
-        pause: 10,
+        pause: 25,
         isClosed: () => this.closing !== undefined,
       },
       after,

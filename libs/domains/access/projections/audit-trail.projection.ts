@@ -63,6 +63,7 @@ export class AuditTrailProjection implements Projection {
     'settings',
     'subject',
   ];
+  readonly concerns = isAccountedFor;
 
   async create(tx: Transaction<unknown>): Promise<void> {
     await sql`create table audit_trail (

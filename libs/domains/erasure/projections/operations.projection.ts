@@ -10,6 +10,10 @@ export class OperationsProjection implements Projection {
   readonly version = 1;
   readonly categories = ['subject'];
 
+  concerns({ type }: Recorded): boolean {
+    return type === 'ErasureRequested';
+  }
+
   async create(tx: Transaction<unknown>): Promise<void> {
     await sql`create table operations (
       operation_id text collate "C" primary key, subject text collate "C" not null)`.execute(tx);

@@ -18,6 +18,10 @@ export class ErasureReaction implements Reactor {
   readonly name = 'erasure';
   readonly categories = ['subject'];
 
+  concerns({ type }: Recorded): boolean {
+    return type === 'ErasureApproved' || type === 'KeyDestroyed';
+  }
+
   constructor(@Inject(CommandBus) private readonly commands: CommandBus) {}
 
   async react({ type, stream }: Recorded): Promise<void> {

@@ -12,6 +12,10 @@ export class ContactPointsReaction implements Reactor {
   readonly name = 'contact-points';
   readonly categories = ['subject'];
 
+  concerns({ type }: Recorded): boolean {
+    return type === 'ContactPointRemoved';
+  }
+
   constructor(@Inject(CommandBus) private readonly commands: CommandBus) {}
 
   async react(event: Recorded): Promise<void> {
