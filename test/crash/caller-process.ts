@@ -16,8 +16,6 @@ export interface CallerSettings {
   /** Where receipts are kept, a line of JSON each. */
   readonly file: string;
   readonly connections: number;
-  /** Milliseconds after which the server must have answered. */
-  readonly deadline: number;
   /** Milliseconds between two calls of a connection. */
   readonly pause?: number;
 }

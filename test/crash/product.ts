@@ -12,27 +12,35 @@ import { openRuntime, type Runtime } from '#core/runtime/runtime.js';
 import { eventCatalogue, guards } from '#domains/slices.js';
 import { catalogue } from '../support/catalogue.js';
 import { compiled } from '../support/compiled.js';
+import type { FollowerSettings } from './follower-process.js';
 import { databaseAt, FaultProxy } from '../support/fault-proxy.js';
 
 /** What is killed apart from the others, as it would be on machines of its own. */
 export const PARTS = ['postgres', 'server', 'worker'] as const;
-export type Part = (typeof PARTS)[number];
+/** Followers are workers of the tests' own: `follower-process.ts`. */
+export type Part = (typeof PARTS)[number] | 'follower-1' | 'follower-2';
+type Process = Exclude<Part, 'postgres'>;
 
 export interface ProductOptions {
   /** Below it everything lies. */
   readonly directory: string;
   /** Further settings of PostgreSQL. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Who follows the log in place of the worker. */
+  readonly followers?: FollowerSettings;
+  /** Where PostgreSQL keeps its files. Absent: below `directory`. */
+  readonly clusterDirectory?: string;
 }
 
-const PATIENCE = 60_000;
+/** Milliseconds in which a process is there, on a machine that others use as well. */
+const PATIENCE = 120_000;
 
 /**
  * The product as it is installed: compiled server and worker in processes of their own, and a PostgreSQL that
  * only a proxy leads to, so that it can be lost and come back elsewhere.
  */
 export class Product {
-  private readonly children = new Map<Exclude<Part, 'postgres'>, Child>();
+  private readonly children = new Map<Process, Child>();
 
   private constructor(
     private readonly options: ProductOptions,
@@ -40,7 +48,7 @@ export class Product {
     private cluster: EmbeddedPostgres,
     readonly proxy: FaultProxy,
     readonly key: string,
-    private readonly ports: { readonly server: number; readonly worker: number },
+    private readonly ports: Ports,
   ) {}
 
   static async start(options: ProductOptions): Promise<Product> {
@@ -52,7 +60,10 @@ export class Product {
     const product = new Product(options, dist, cluster, proxy, key, ports);
     try {
       await product.bring('server');
-      await product.bring('worker');
+      const others = options.followers
+        ? (['follower-1', 'follower-2'] as const)
+        : (['worker'] as const);
+      await Promise.all(others.map((part) => product.bring(part)));
       const applied = await product.call('POST', '/v1/catalogue', catalogue);
       if (!applied.ok) throw new Error(`the catalogue was refused: ${await applied.text()}`);
       return product;
@@ -64,10 +75,6 @@ export class Product {
 
   get url(): string {
     return `http://127.0.0.1:${this.ports.server}`;
-  }
-
-  get workerUrl(): string {
-    return `http://127.0.0.1:${this.ports.worker}`;
   }
 
   /** One call of the API with every right. */
@@ -94,7 +101,7 @@ export class Product {
       : (this.children.get(part)?.alive ?? false);
   }
 
-  send(part: Exclude<Part, 'postgres'>, signal: NodeJS.Signals): void {
+  send(part: Process, signal: NodeJS.Signals): void {
     this.children.get(part)?.process.kill(signal);
   }
 
@@ -135,14 +142,14 @@ export class Product {
     await this.cluster.stop();
   }
 
-  private spawn(part: Exclude<Part, 'postgres'>): Child {
-    const main = join(this.dist, 'apps', part, 'main.js');
-    const child = spawn(process.execPath, [main], {
+  private spawn(part: Process): Child {
+    const child = spawn(process.execPath, this.program(part), {
       env: { ...bare(), ...this.environment(part) },
-      stdio: ['ignore', 'ignore', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
     let said = '';
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4_000)));
     const ended = once(child, 'exit');
     return {
       process: child,
@@ -154,11 +161,19 @@ export class Product {
     };
   }
 
-  private environment(part: Exclude<Part, 'postgres'>): Record<string, string> {
+  private program(part: Process): string[] {
+    if (part === 'server' || part === 'worker') return [join(this.dist, 'apps', part, 'main.js')];
+    const here = import.meta.dirname;
+    const loader = join(here, '..', 'projector', 'support', 'typescript.mjs');
+    const settings = JSON.stringify(this.options.followers);
+    return ['--import', loader, join(here, 'follower-process.ts'), settings];
+  }
+
+  private environment(part: Process): Record<string, string> {
     return {
-      PORT: String(this.ports[part]),
+      ...(part === 'server' || part === 'worker' ? { PORT: String(this.ports[part]) } : {}),
       HOST: '127.0.0.1',
-      LOG_LEVEL: 'silent',
+      LOG_LEVEL: 'warn',
       DATABASE_URL: `postgres://postgres@127.0.0.1:${this.proxy.port}/postgres`,
       LEDGER_DATA_DIR: join(this.options.directory, 'data'),
       LEDGER_ROLES: part === 'server' ? 'api' : 'projector,sealer,jobs',
@@ -167,16 +182,25 @@ export class Product {
   }
 }
 
+interface Ports {
+  readonly server: number;
+  readonly worker: number;
+}
+
 interface Child {
   readonly process: ChildProcess;
-  /** What it wrote to stderr. */
+  /** The last of what it wrote. */
   readonly said: () => string;
   readonly ended: Promise<unknown>;
   readonly alive: boolean;
 }
 
-function startCluster({ directory, settings }: ProductOptions): Promise<EmbeddedPostgres> {
-  return startEmbeddedPostgres({ directory: join(directory, 'cluster'), settings });
+function startCluster({
+  directory,
+  clusterDirectory = join(directory, 'cluster'),
+  settings,
+}: ProductOptions): Promise<EmbeddedPostgres> {
+  return startEmbeddedPostgres({ directory: clusterDirectory, settings });
 }
 
 /** Settings of whoever runs this must not reach what is started. */

@@ -31,7 +31,7 @@ export interface Context {
   readonly random: () => number;
   /** Empty and of this run alone; removed at its end. */
   readonly directory: string;
-  /** A PostgreSQL that no scenario stops: `freshDatabase()` makes databases in it. */
+  /** Says how far it is. */
   readonly progress: (rounds: number, counts: Partial<Counts>) => void;
 }
 

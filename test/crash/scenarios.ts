@@ -1,5 +1,18 @@
 import type { Scenario } from './scenario.js';
+import { diskFull } from './scenarios/disk-full.js';
+import { followersFrozen, followersKilled } from './scenarios/followers.js';
 import { killed } from './scenarios/killed.js';
+import { order } from './scenarios/order.js';
+import { unnoticed } from './scenarios/unnoticed.js';
+import { unreadable } from './scenarios/unreadable.js';
 
 /** All of them, in the order in which they are run. A new one is a module in `scenarios/` and a line here. */
-export const scenarios: readonly Scenario[] = [killed];
+export const scenarios: readonly Scenario[] = [
+  killed,
+  order,
+  followersKilled,
+  followersFrozen,
+  unreadable,
+  unnoticed,
+  diskFull,
+];

@@ -149,6 +149,9 @@ export function databaseAt(url: string): net.NetConnectOpts {
   return { path: `${parsed.searchParams.get('host')}/.s.PGSQL.5432` };
 }
 
+/** A unix socket knows no reset: its end must do. */
 function reset(...sockets: readonly net.Socket[]): void {
-  for (const socket of sockets) socket.resetAndDestroy();
+  for (const socket of sockets)
+    if (socket.remoteFamily === undefined) socket.destroy();
+    else socket.resetAndDestroy();
 }

@@ -3,6 +3,7 @@ import type { StreamName } from '#core/kernel/ids.js';
 import { BEGINNING, END_OF_TIME, instantOf, millisecondsOf } from '#core/kernel/instant.js';
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
 import { describeAgainstModel } from './contract-model.js';
+import { describeInParallel } from './contract-parallel.js';
 import { NOTHING_FOUND, OrderCheck } from './order-check.js';
 import {
   type Appended,
@@ -625,6 +626,11 @@ export function describeEventStore(name: string, make: () => Promise<StoreUnderT
     });
 
     describeAgainstModel(() => store);
+
+    describeInParallel(
+      () => (made.other ? [store, made.other] : [store]),
+      () => made.gapless,
+    );
 
     test('a closed store says that it is', async () => {
       const other = await make();

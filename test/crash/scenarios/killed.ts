@@ -1,94 +1,72 @@
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { until } from '../../projector/support/world.js';
-import { startCaller } from '../caller.js';
 import { checkLog } from '../log-check.js';
-import { type Part, PARTS, Product } from '../product.js';
-import { checkReadModels } from '../read-model-check.js';
+import { underLoad } from '../outcome.js';
+import { PARTS, type Part, type Product } from '../product.js';
 import type { Context, Counts, Scenario } from '../scenario.js';
 
-/** Milliseconds after which every call has an answer. */
-const DEADLINE = 15_000;
-/** Rounds after which the whole log is compared again, beside the last one. */
-const COMPARE_EVERY = 10;
+// The writer of PostgreSQL's own log sleeps: what no commit waits for is then surely lost.
+const settings = { wal_writer_delay: '10s' };
+// Whoever was being served when the server died waits until the lease of that call ends: others go on.
+const calling = { connections: 64, pause: 50 };
 
 export const killed: Scenario = {
   name: 'killed',
   about: 'server, worker and PostgreSQL are killed with -9 at random instants while people choose',
   promises: [1, 5, 6, 7],
   rounds: { long: 200, short: 3 },
-  run: (context) => run(context, { mutant: false }),
-  canaries: [
-    {
-      mutant: 'commits do not wait for the disk (synchronous_commit=off)',
-      rounds: 10,
-      run: (context) => run(context, { mutant: true }),
-      caught: ({ lost }) => lost > 0,
-    },
-  ],
-};
-
-async function run(context: Context, { mutant }: { mutant: boolean }): Promise<Counts> {
-  const { directory, random, rounds } = context;
-  // The writer of the log sleeps: what no commit waits for is then surely lost.
-  const product = await Product.start({ directory, settings: { wal_writer_delay: '10s' } });
-  const caller = startCaller({
-    url: product.url,
-    key: product.key,
-    file: join(directory, 'acknowledged.ndjson'),
-    connections: 8,
-    deadline: DEADLINE,
-  });
-  try {
-    if (mutant) await commitWithoutWaiting(product.ownerUrl);
-    let lost = 0;
-    let done = 0;
-    while (done < rounds && lost === 0) {
-      const before = caller.soFar().acknowledged;
-      await until('somebody is served', () => caller.soFar().acknowledged > before + 20, 60_000);
-      const victims = mutant ? (['postgres'] as const) : someOf(PARTS, random);
+  run: ({ random, ...context }) =>
+    underLoad({ random, ...context }, { settings, calling }, async ({ product, served }) => {
+      await served(20);
       await Promise.all(
-        victims.map(async (part) => {
+        someOf(PARTS, random).map(async (part) => {
           await sleep(random() * 400);
           await product.kill(part);
         }),
       );
       await sleep(random() * 300);
-      await Promise.all(PARTS.filter((part) => !product.isAlive(part)).map(bringer(product)));
-      done++;
-      if (mutant || done % COMPARE_EVERY === 0)
-        ({ lost } = await checkLog(product.ownerUrl, caller.acknowledged(), false));
-      context.progress(done, { acknowledged: caller.soFar().acknowledged, lost });
-    }
-    const { acknowledged, longest, findings } = caller.soFar();
-    if (mutant) return { rounds: done, acknowledged, lost, skipped: 0, doubled: 0, findings: [] };
-    await caller.stop();
-    const log = await checkLog(product.ownerUrl, caller.acknowledged(), true);
-    const runtime = await product.open();
-    const rows = await checkReadModels(runtime).finally(() => runtime.close());
-    return {
-      rounds: done,
-      acknowledged: caller.soFar().acknowledged,
-      lost: log.lost,
-      skipped: rows.skipped,
-      doubled: log.doubled + rows.doubled,
-      longest: { took: longest, deadline: DEADLINE },
-      findings: [...findings, ...log.findings, ...rows.findings],
-    };
-  } finally {
-    caller.kill();
-    await product.stop();
+      await bringBack(product);
+    }),
+  canaries: [
+    {
+      mutant: 'commits do not wait for the disk (synchronous_commit=off)',
+      rounds: 10,
+      run: withoutWaiting,
+      caught: ({ lost }) => lost > 0,
+    },
+  ],
+};
+
+/** Only what is lost is counted: nothing can be compared with a log that has forgotten. */
+async function withoutWaiting(context: Context): Promise<Counts> {
+  const { directory } = context;
+  const found = { lost: 0, rounds: 0, acknowledged: 0 };
+  class Lost extends Error {}
+  try {
+    await underLoad(
+      { ...context, directory },
+      { settings, calling },
+      async ({ product, caller, served }, done) => {
+        if (done === 0) await commitWithoutWaiting(product.ownerUrl);
+        await served(20);
+        await product.kill('postgres');
+        await product.bring('postgres');
+        const { lost } = await checkLog(product.ownerUrl, caller.acknowledged(), false);
+        Object.assign(found, { lost, rounds: done + 1, acknowledged: caller.soFar().acknowledged });
+        if (lost > 0) throw new Lost();
+      },
+    );
+  } catch (error) {
+    if (!(error instanceof Lost)) throw error;
   }
+  return { ...found, skipped: 0, doubled: 0, findings: [] };
 }
 
 /** PostgreSQL first: the others do not start without it. */
-function bringer(product: Product): (part: Part) => Promise<void> {
-  const postgres = product.isAlive('postgres') ? Promise.resolve() : product.bring('postgres');
-  return async (part) => {
-    await postgres;
-    if (part !== 'postgres') await product.bring(part);
-  };
+async function bringBack(product: Product): Promise<void> {
+  const dead = (part: Part) => !product.isAlive(part);
+  if (dead('postgres')) await product.bring('postgres');
+  await Promise.all(PARTS.filter(dead).map((part) => product.bring(part)));
 }
 
 function someOf<T>(all: readonly T[], random: () => number): readonly T[] {

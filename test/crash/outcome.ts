@@ -1,0 +1,75 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { join } from 'node:path';
+import { until } from '../projector/support/world.js';
+import { type Caller, startCaller } from './caller.js';
+import type { CallerSettings } from './caller-process.js';
+import { checkLog } from './log-check.js';
+import { Product, type ProductOptions } from './product.js';
+import { checkReadModels } from './read-model-check.js';
+import type { Context, Counts } from './scenario.js';
+
+/** Milliseconds after which every call has an answer. */
+export const DEADLINE = 15_000;
+
+export interface UnderLoad {
+  readonly product: Product;
+  readonly caller: Caller;
+  /** Resolves once so many more events were acknowledged than now. */
+  served(events: number): Promise<void>;
+}
+
+/**
+ * Runs the product while a caller calls, does `round` again and again, lets everything come to rest and compares log and
+ * read models with what the caller was told. `round` ends the run by returning true.
+ */
+export async function underLoad(
+  { rounds, directory, progress }: Context,
+  options: Omit<ProductOptions, 'directory'> & {
+    readonly calling?: Partial<CallerSettings>;
+  },
+  round: (load: UnderLoad, done: number) => Promise<boolean | void>,
+): Promise<Counts> {
+  const { calling, ...others } = options;
+  const product = await Product.start({ directory, ...others });
+  const caller = startCaller({
+    url: product.url,
+    key: product.key,
+    file: join(directory, 'acknowledged.ndjson'),
+    connections: 8,
+    ...calling,
+  });
+  const served = async (events: number) => {
+    const before = caller.soFar().acknowledged;
+    await until('somebody is served', () => caller.soFar().acknowledged >= before + events, 90_000);
+  };
+  try {
+    let done = 0;
+    for (let ended = false; done < rounds && !ended;) {
+      ended = (await round({ product, caller, served }, done)) === true;
+      progress(++done, { acknowledged: caller.soFar().acknowledged });
+    }
+    return await settled(product, caller, done);
+  } finally {
+    caller.kill();
+    await product.stop();
+  }
+}
+
+async function settled(product: Product, caller: Caller, rounds: number): Promise<Counts> {
+  await caller.stop();
+  // What a call that broke off has begun is done by then.
+  await sleep(500);
+  const log = await checkLog(product.ownerUrl, caller.acknowledged(), true);
+  const runtime = await product.open();
+  const rows = await checkReadModels(runtime).finally(() => runtime.close());
+  const { acknowledged, longest, findings } = caller.soFar();
+  return {
+    rounds,
+    acknowledged,
+    lost: log.lost,
+    skipped: rows.skipped,
+    doubled: log.doubled + rows.doubled,
+    longest: { took: longest, deadline: DEADLINE },
+    findings: [...findings, ...log.findings, ...rows.findings],
+  };
+}
