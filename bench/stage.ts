@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { LoadAsked, LoadDone } from './load.js';
-import { startApp, type Started, startOwn } from './processes.js';
+import { appFile, run, startApp, type Started, startOwn } from './processes.js';
 
 /** How much is measured. */
 export interface Size {
@@ -95,6 +95,20 @@ export class Stage {
   async emptyServer(name: string): Promise<Server> {
     await rm(join(this.directory, name), { recursive: true, force: true });
     return this.server(name);
+  }
+
+  /** A server on a ledger of so many events, which is made where it is not there yet. */
+  async ledger(events: number): Promise<Server> {
+    const name = `ledger-${events}`;
+    const seeded = join(this.directory, name, 'seeded');
+    const server = await this.server(name);
+    if (existsSync(seeded)) return server;
+    this.say(`  making a ledger of ${events} events`);
+    const { url, key } = server;
+    const environment = { LEDGER_URL: url, LEDGER_API_KEY: key };
+    await run(appFile('ledgerctl'), ['seed', '--events', String(events)], environment);
+    await writeFile(seeded, '');
+    return server;
   }
 
   /** An empty database beside the product's, in the same PostgreSQL. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { once } from 'node:events';
-import { Transform, type TransformCallback } from 'node:stream';
+import { type Readable, Transform, type TransformCallback } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { idFrom } from '#core/kernel/ids.js';
 import type { Api } from './api.js';
@@ -19,11 +19,19 @@ interface Verdict {
   readonly detail?: string;
 }
 
-interface Counts {
+export interface Counts {
   recorded: number;
   rejected: number;
   skipped: number;
   readonly byCode: Record<string, number>;
+}
+
+/** Lines for a bulk recording, which can be read again from any of them on. */
+export interface Lines {
+  /** Under which the import is known; the same for the same lines. */
+  readonly importId: string;
+  /** The lines after the `skip`-th, and what to be told of the share that was read. */
+  after(skip: number, reached: (share: number) => void): Readable;
 }
 
 const TRIES = 5;
@@ -41,14 +49,29 @@ export async function importFile(
   receiptsFile?: string,
 ): Promise<number> {
   const [{ size }, importId] = [await stat(file), await importIdOf(file)];
+  const lines: Lines = {
+    importId,
+    after: (skip, reached) => linesFrom(file, skip, (bytes) => reached(bytes / size)),
+  };
+  const { rejected } = await importLines(api, lines, output, receiptsFile);
+  return rejected > 0 ? EXIT.findings : EXIT.ok;
+}
+
+/** The same for lines from wherever; says how many were recorded. */
+export async function importLines(
+  api: Api,
+  { importId, after }: Lines,
+  output: Output,
+  receiptsFile?: string,
+): Promise<Counts> {
   const receipts = receiptsFile === undefined ? undefined : createWriteStream(receiptsFile);
   const counts: Counts = { recorded: 0, rejected: 0, skipped: 0, byCode: {} };
   const startedAt = performance.now();
   let lastLine = 0;
   let last: Verdict | undefined;
-  let sent = 0;
+  let share = 0;
   for (let failures = 0; ;) {
-    const source = linesFrom(file, lastLine, (bytes) => (sent = bytes));
+    const source = after(lastLine, (reached) => (share = reached));
     try {
       const path = `/v1/interactions/bulk?importId=${importId}&firstLine=${lastLine + 1}`;
       for await (const verdict of api.lines<Verdict>('POST', path, source)) {
@@ -58,7 +81,7 @@ export async function importFile(
         count(counts, verdict, output);
         if (receipts && !receipts.write(`${JSON.stringify(verdict)}\n`))
           await once(receipts, 'drain');
-        output.progress(progressOf(counts, startedAt, sent / size));
+        output.progress(progressOf(counts, startedAt, share));
       }
       break;
     } catch (error) {
@@ -86,7 +109,7 @@ export async function importFile(
     },
     `${counts.recorded} recorded, ${counts.rejected} rejected, ${counts.skipped} skipped`,
   );
-  return counts.rejected > 0 ? EXIT.findings : EXIT.ok;
+  return counts;
 }
 
 function count(

@@ -18,7 +18,7 @@ import {
 } from './people.js';
 import { applyCatalogue, listCatalogue } from './catalogue.js';
 import { checkReadModels, replay, type ReplayOptions } from './replay.js';
-import { seedDemo } from './seed.js';
+import { seedDemo, seedEvents } from './seed.js';
 import {
   doctor,
   migrateStore,
@@ -194,9 +194,22 @@ keys
 
 program
   .command('seed')
-  .description('load the example catalogue and people')
-  .requiredOption('--demo')
-  .action(() => online((api, out) => seedDemo(api, out)));
+  .description(
+    'load the example catalogue and people: those of the examples, or any number of others',
+  )
+  .option('--demo', 'the people of the examples')
+  .option('--events <n>', 'invented people with so many events; again changes nothing')
+  .option('--seed <text>', 'other people for each: letters, digits and hyphens', '1')
+  .action((options: { demo?: boolean; events?: string; seed: string }, command: Command) => {
+    const { demo, events, seed } = options;
+    if ((demo === undefined) === (events === undefined))
+      command.error('error: say --demo or --events');
+    if (events === undefined) return online((api, out) => seedDemo(api, out));
+    if (!/^[1-9]\d{0,8}$/.test(events)) command.error('error: --events takes a number from 1 on');
+    if (!/^[A-Za-z0-9-]{1,32}$/.test(seed))
+      command.error('error: --seed takes up to 32 letters, digits and hyphens');
+    return online((api, out) => seedEvents(api, seed, Number(events), out));
+  });
 
 program
   .command('rebuild [projection]')
