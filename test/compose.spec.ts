@@ -111,6 +111,16 @@ describe.each(['docker-compose.yml', 'docker-compose.cluster.yml'])('%s', (file)
     expect(read('Dockerfile')).toMatch(/^USER node$/m);
   });
 
+  test.each(nodes)('given %s, then it can read its key, which nobody else can', (_, service) => {
+    // Where the vendor publishes it, and as whom it runs there.
+    expect(filledIn(service.image ?? '')).toBe('docker.kurrent.io/kurrent-lts/kurrentdb:26.0');
+    const { certificates } = composeOf('docker-compose.yml').services;
+    expect(filledIn(certificates?.environment?.KURRENTDB_UID ?? '')).toBe('1001');
+    const script = read('docker/make-certificates');
+    expect(script).toContain('owner=${KURRENTDB_UID:-1001}');
+    expect(script).toMatch(/chown -R "\$owner:\$owner" "\$folder"\n +chmod 700 "\$folder"/);
+  });
+
   test.each(nodes)('given %s, then it is secure and its options exist', (name, service) => {
     expect(
       Object.keys(service.environment ?? {}).filter((option) => !NODE_OPTIONS.includes(option)),
