@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import canonicalize from 'canonicalize';
 import fc from 'fast-check';
+import { newId } from '#core/kernel/ids.js';
 import { type Instant, instantOf } from '#core/kernel/instant.js';
-import { Content, type Unplaced } from './content.js';
+import { Content, placedIn, type Unplaced } from './content.js';
 import { sampleEnvelope, sampleStream } from './samples.js';
 
 const AT = '2026-03-01T12:00:00.000Z' as Instant;
@@ -57,5 +58,38 @@ describe('content', () => {
     const longest = content.at(AT, 0x7fffffff).length;
     expect(longest).toBeLessThanOrEqual(content.length);
     expect(content.length - longest).toBeLessThan(16);
+  });
+});
+
+describe('what was placed', () => {
+  const hostile = fc.dictionary(
+    fc.oneof(text, fc.constantFrom('id', 'recordedAt', 'revision')),
+    fc.oneof(
+      fc.jsonValue({ stringUnit: 'grapheme' }),
+      fc.constantFrom(
+        '"id":"evt_',
+        '","recordedAt":"2026-01-01T00:00:00.000Z","revision":7,',
+        'evt_1',
+      ),
+      fc.constant({ id: newId('evt'), recordedAt: AT, revision: 9 }),
+    ),
+  );
+
+  test('is found in its bytes, whatever they say', () => {
+    fc.assert(
+      fc.property(envelope, hostile, moment, fc.nat(), (event, data, date, revision) => {
+        const recordedAt = instantOf(date.getTime());
+        const id = newId('evt');
+        const content = Content.of({ ...event, id, data });
+        const placed = placedIn(content.at(recordedAt, revision));
+        expect(placed).toMatchObject({ id, recordedAt, revision });
+        expect(placed?.digest()).toEqual(content.digest);
+      }),
+    );
+  });
+
+  test('is not found in other bytes', () => {
+    for (const bytes of ['', '{}', '{"recordedAt":"2026-03-01","revision":1}', '"recordedAt":"'])
+      expect(placedIn(Buffer.from(bytes))).toBeUndefined();
   });
 });

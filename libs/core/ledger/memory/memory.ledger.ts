@@ -7,9 +7,7 @@ import { followLog, type PageAndEnd } from '../follow-log.js';
 import {
   type Appended,
   type AppendRequest,
-  EventIdReused,
   type EventStore,
-  type Expected,
   type Head,
   LedgerUnavailable,
   type NewEvent,
@@ -18,6 +16,7 @@ import {
   type StoredEvent,
   WrongExpectedRevision,
 } from '../port.js';
+import { isAsExpected, repetitionOf } from '../repetition.js';
 import { WakeUp } from '../wake-up.js';
 
 interface Kept extends StoredEvent {
@@ -157,35 +156,6 @@ export class MemoryLedger implements EventStore {
   private stamp(): Instant {
     const [now, last] = [this.clock.now(), this.log.at(-1)?.recordedAt];
     return last !== undefined && last > now ? last : now;
-  }
-}
-
-/** The stored twins where the request is a repetition; undefined where nothing of it is stored. */
-function repetitionOf(
-  { stream, events }: AppendRequest,
-  twins: readonly (Kept | undefined)[],
-): readonly Kept[] | undefined {
-  const overlap = events.findIndex((_, index) => twins[index]);
-  if (overlap === -1) return undefined;
-  const changed = events.find(
-    ({ content }, index) => twins[index] && !twins[index].digest.equals(content.digest),
-  );
-  if (changed) throw new EventIdReused(stream, changed.id, 'other-content');
-  const first = twins[0]?.revision ?? NaN;
-  if (twins.every((twin, index) => twin?.revision === first + index)) return twins as Kept[];
-  throw new EventIdReused(stream, (events[overlap] as NewEvent).id, 'partial-overlap');
-}
-
-function isAsExpected(expected: Expected, actual: number | undefined): boolean {
-  switch (expected.kind) {
-    case 'none':
-      return actual === undefined;
-    case 'exact':
-      return actual === expected.revision;
-    case 'exists':
-      return actual !== undefined;
-    case 'any':
-      return true;
   }
 }
 

@@ -4,6 +4,7 @@ import { eventsTable, turnTables } from './events-table.sql.js';
 import { positionAt } from './position-at.sql.js';
 import { refuseChange } from './refuse-change.sql.js';
 import { runtimeRights, runtimeRole } from './runtime-role.sql.js';
+import { timeMarksTable } from './time-marks.sql.js';
 
 /**
  * The log's own schema, step by step. Run each once, in order, in a transaction, as the owner; a step is
@@ -27,6 +28,12 @@ export const ledgerMigrations: readonly {
         runtimeRights,
       ];
       for (const statement of statements) await sql.raw(statement).execute(db);
+    },
+  },
+  {
+    name: '0002-time-marks',
+    async up(db) {
+      await sql.raw(timeMarksTable).execute(db);
     },
   },
 ];

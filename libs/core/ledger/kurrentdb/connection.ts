@@ -1,0 +1,178 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LedgerUnavailable } from '../port.js';
+import { type ConnectionString, parseConnectionString } from './connection-string.js';
+import { failureOf, NotConnected, reasonOf, ServerTooOld, TimedOut } from './failure.js';
+import { LedgerClient } from './ledger-client.js';
+
+/** The first long-term version whose reads of a stream say where its events lie in `$all`. */
+const OLDEST = [22, 10] as const;
+
+/** Between tries of a call that failed, in milliseconds: the first, and the longest. */
+const [FIRST_RETRY, LONGEST_RETRY] = [50, 500];
+
+/**
+ * The connection to the cluster: every call through it ends in time, whatever the server and the client
+ * do, and a client that left one hanging is replaced, with whatever else hangs in it.
+ */
+export class Connection {
+  private readonly target: ConnectionString;
+  private readonly ending = new AbortController();
+  private readonly underway = new Set<() => void>();
+  private client: LedgerClient | undefined;
+  private versionOf: Promise<string> | undefined;
+
+  /**
+   * `patience`: milliseconds after which one try of a call is given up.
+   * @throws BadConnectionString
+   */
+  constructor(
+    connectionString: string,
+    private readonly patience: number,
+  ) {
+    this.target = parseConnectionString(connectionString);
+    // Now, so that a certificate that can not be read is said at once.
+    this.client = new LedgerClient(this.target);
+  }
+
+  /** Aborts when this is closed: nothing is tried any more. */
+  get closing(): AbortSignal {
+    return this.ending.signal;
+  }
+
+  get closed(): boolean {
+    return this.closing.aborted;
+  }
+
+  /** What the server calls its version. Throws ServerTooOld, or what the call throws. */
+  version(): Promise<string> {
+    this.versionOf ??= this.askVersion().catch((error: unknown) => {
+      this.versionOf = undefined;
+      throw error;
+    });
+    return this.versionOf;
+  }
+
+  /**
+   * One try of a call, for at most `milliseconds`. `call` is told when it has to end (milliseconds since
+   * 1970). Rejects as the client does, with TimedOut, with NotConnected where the call was not made, or with
+   * LedgerUnavailable where this was closed.
+   */
+  async attempt<T>(
+    milliseconds: number,
+    call: (client: LedgerClient, until: number) => Promise<T>,
+  ): Promise<T> {
+    await this.connected();
+    return this.once(Math.min(milliseconds, this.patience), call);
+  }
+
+  /**
+   * A call that changes nothing, made again until it succeeds.
+   * @throws LedgerUnavailable after `deadline` milliseconds, or at once where it would never succeed
+   */
+  async persist<T>(
+    deadline: number,
+    call: (client: LedgerClient, until: number) => Promise<T>,
+  ): Promise<T> {
+    const until = performance.now() + deadline;
+    for (const retry = new Retry(until); ;) {
+      try {
+        return await this.attempt(until - performance.now(), call);
+      } catch (error) {
+        if (error instanceof LedgerUnavailable) throw error;
+        if (failureOf(error) === 'refused' || !(await retry.wait(this.closing)))
+          throw new LedgerUnavailable(reasonOf(error), { cause: error });
+      }
+    }
+  }
+
+  /** A client for what goes on for ever: a subscription. */
+  async subscribing(): Promise<LedgerClient> {
+    await this.connected();
+    return this.current();
+  }
+
+  /** Leaves a client behind whose calls do not end. */
+  replace(client: LedgerClient): void {
+    if (this.client === client) this.client = undefined;
+    void client.end().catch(() => undefined);
+  }
+
+  close(): void {
+    this.ending.abort();
+    for (const end of [...this.underway]) end();
+    if (this.client) this.replace(this.client);
+  }
+
+  private current(): LedgerClient {
+    if (this.closed) throw new LedgerUnavailable('the ledger is closed');
+    this.client ??= new LedgerClient(this.target);
+    return this.client;
+  }
+
+  private once<T>(
+    milliseconds: number,
+    call: (client: LedgerClient, until: number) => Promise<T>,
+  ): Promise<T> {
+    const client = this.current();
+    return new Promise<T>((resolve, reject) => {
+      const giveUp = (error: Error) => {
+        this.replace(client);
+        fail(error);
+      };
+      const onClose = () => fail(new LedgerUnavailable('the ledger is closed'));
+      const timer = setTimeout(() => giveUp(new TimedOut(milliseconds)), milliseconds);
+      const done = () => {
+        clearTimeout(timer);
+        this.underway.delete(onClose);
+      };
+      const fail = (error: unknown) => {
+        done();
+        reject(error as Error);
+      };
+      this.underway.add(onClose);
+      // It may end much later, when nobody waits for it: that settles nothing any more.
+      call(client, Date.now() + milliseconds).then((value) => {
+        done();
+        resolve(value);
+      }, fail);
+    });
+  }
+
+  private async connected(): Promise<void> {
+    if (this.closed) throw new LedgerUnavailable('the ledger is closed');
+    await this.version().catch((error: unknown) => {
+      throw new NotConnected(error);
+    });
+  }
+
+  private async askVersion(): Promise<string> {
+    const version = await this.once(this.patience, (client, until) => client.serverVersion(until));
+    if (version === undefined || isOlder(version))
+      throw new ServerTooOld(version, OLDEST.join('.'));
+    return version;
+  }
+}
+
+/** Pauses that grow, with some chance in them, until a moment. */
+export class Retry {
+  private pause = FIRST_RETRY;
+
+  /** `until`: of `performance.now()`. */
+  constructor(private readonly until: number) {}
+
+  /** False, at once, where there is no time left; rejects never. */
+  async wait(signal?: AbortSignal): Promise<boolean> {
+    const pause = this.pause * (0.5 + Math.random());
+    this.pause = Math.min(this.pause * 2, LONGEST_RETRY);
+    if (signal?.aborted || performance.now() + pause >= this.until) return false;
+    await sleep(pause, undefined, { signal }).catch(() => undefined);
+    return !signal?.aborted;
+  }
+}
+
+/** Versions that do not begin with two numbers are taken to be newer: a build of somebody's own. */
+function isOlder(version: string): boolean {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(version) ?? [];
+  if (major === undefined) return false;
+  return Number(major) < OLDEST[0] || (Number(major) === OLDEST[0] && Number(minor) < OLDEST[1]);
+}

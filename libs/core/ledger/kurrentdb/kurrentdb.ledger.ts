@@ -1,0 +1,167 @@
+import type { StreamName } from '#core/kernel/ids.js';
+import { type Clock, type Instant, systemClock } from '#core/kernel/instant.js';
+import { comparePositions, type Position, START } from '#core/kernel/position.js';
+import { checkRequest } from '../check-request.js';
+import { placedIn } from '../content.js';
+import { followLog, type PageAndEnd } from '../follow-log.js';
+import {
+  type Appended,
+  type AppendRequest,
+  type EventStore,
+  type Head,
+  LedgerCorrupt,
+  LedgerUnavailable,
+  type Page,
+  type ReadAllOptions,
+  type StoredEvent,
+} from '../port.js';
+import type { TimeMarks } from '../time-marks.js';
+import { WakeUp } from '../wake-up.js';
+import { Appends } from './append.js';
+import { Connection } from './connection.js';
+import { KnownIds } from './known-ids.js';
+import { LedgerTime } from './ledger-time.js';
+import { Reading } from './reading.js';
+import { Tail } from './tail.js';
+
+/** All times in milliseconds. */
+export interface KurrentLedgerOptions {
+  /** `esdb://` or `esdb+discover://`. */
+  readonly connectionString: string;
+  /** What the names of our streams begin with: others may live on the same server. */
+  readonly streamPrefix: string;
+  /** Where the time at some places of the log is kept. */
+  readonly timeMarks: TimeMarks;
+  readonly clock?: Clock;
+  /** Every append has an answer after this. Default 10,000. */
+  readonly appendDeadline?: number;
+  /** Every read of a stream or of a page. Default 5,000. */
+  readonly readDeadline?: number;
+  /** One try of either, after which another connection is made. Default 2,500. */
+  readonly patience?: number;
+  /** How long a subscription that says nothing may go unnoticed. Default 500. */
+  readonly pollEvery?: number;
+}
+
+/** The log on KurrentDB, or EventStoreDB as it was called until 2024. */
+export class KurrentLedger implements EventStore {
+  private readonly connection: Connection;
+  private readonly known = new KnownIds();
+  private readonly reading: Reading;
+  private readonly appends: Appends;
+  private readonly tail: Tail;
+  private readonly time: LedgerTime;
+  private readonly wakeUp = new WakeUp();
+  private readonly pollEvery: number;
+  private readonly readDeadline: number;
+  private readonly keepingMarks: Promise<void>;
+
+  /** @throws BadConnectionString */
+  constructor(options: KurrentLedgerOptions) {
+    const { streamPrefix, timeMarks, clock = systemClock } = options;
+    this.pollEvery = options.pollEvery ?? 500;
+    this.readDeadline = options.readDeadline ?? 5_000;
+    this.connection = new Connection(options.connectionString, options.patience ?? 2_500);
+    this.time = new LedgerTime(this, timeMarks);
+    this.reading = new Reading(this.connection, streamPrefix, this.readDeadline, (position) =>
+      this.time.startBefore(position),
+    );
+    const deadline = options.appendDeadline ?? 10_000;
+    const { connection, reading, known } = this;
+    this.appends = new Appends(connection, reading, known, streamPrefix, deadline, clock);
+    this.tail = new Tail(
+      connection,
+      streamPrefix,
+      () => reading.head(),
+      () => this.wakeUp.all(),
+    );
+    this.keepingMarks = this.time.keepMarks(connection.closing);
+  }
+
+  /**
+   * The server's version, `24.10.14`.
+   * @throws ServerTooOld, LedgerUnavailable
+   */
+  async serverVersion(): Promise<string> {
+    return this.connection.persist(this.readDeadline, () => this.connection.version());
+  }
+
+  async append(request: AppendRequest): Promise<Appended> {
+    checkRequest(request);
+    this.mustBeOpen();
+    return this.appends.append(request);
+  }
+
+  async read(
+    stream: StreamName,
+    { fromRevision = 0 }: { fromRevision?: number } = {},
+  ): Promise<readonly StoredEvent[]> {
+    const events = await this.reading.stream(stream, fromRevision);
+    this.known.note(stream, events);
+    return events;
+  }
+
+  async readMany(
+    streams: readonly StreamName[],
+    { upTo }: { upTo?: Position } = {},
+  ): Promise<ReadonlyMap<StreamName, readonly StoredEvent[]>> {
+    return this.reading.streams(streams, upTo);
+  }
+
+  async readAll(after: Position, options: ReadAllOptions): Promise<Page> {
+    const { events, scannedTo } = await this.readPage(after, options);
+    return { events, scannedTo };
+  }
+
+  follow(after: Position, options: ReadAllOptions & { signal: AbortSignal }): AsyncIterable<Page> {
+    return followLog(
+      {
+        readPage: async (from, page) =>
+          this.tail.page(from, page) ?? (await this.readPage(from, page)),
+        wakeUp: this.wakeUp,
+        pollEvery: this.pollEvery,
+        pause: 10,
+        isClosed: () => this.connection.closed,
+      },
+      after,
+      options,
+    );
+  }
+
+  async head(): Promise<Head | undefined> {
+    const last = await this.reading.head();
+    if (!last) return undefined;
+    const placed = placedIn(last.bytes);
+    if (!placed) throw new LedgerCorrupt(last.position, 'is no event of a ledger');
+    const { id, recordedAt } = placed;
+    const { latest } = this.time;
+    return { position: last.position, id, recordedAt: latest > recordedAt ? latest : recordedAt };
+  }
+
+  async at(position: Position): Promise<StoredEvent | undefined> {
+    return this.reading.at(position);
+  }
+
+  async positionAt(instant: Instant): Promise<Position> {
+    return this.time.positionAt(instant);
+  }
+
+  async close(): Promise<void> {
+    this.connection.close();
+    this.wakeUp.all();
+    await Promise.all([this.tail.close(), this.keepingMarks]);
+  }
+
+  private async readPage(after: Position, options: ReadAllOptions): Promise<PageAndEnd> {
+    const head = await this.reading.head();
+    if (!head) return { events: [], scannedTo: after, end: START };
+    const end = head.position;
+    this.tail.expect(end);
+    if (comparePositions(after, end) >= 0) return { events: [], scannedTo: after, end };
+    return this.tail.page(after, options, end) ?? (await this.reading.page(after, options, head));
+  }
+
+  private mustBeOpen(): void {
+    if (this.connection.closed) throw new LedgerUnavailable('the ledger is closed');
+  }
+}

@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import {
+  type ChannelCredentialOptions,
+  EventStoreDBClient,
+  type SingleNodeOptions,
+} from '@eventstore/db-client';
+import features from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
+import shared from '@eventstore/db-client/generated/shared_pb.js';
+import streamsService from '@eventstore/db-client/generated/streams_grpc_pb.js';
+import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js';
+import { BadConnectionString, type ConnectionString } from './connection-string.js';
+
+silenceDebugging();
+
+/** Seconds that one node may take to say who leads, and milliseconds between questions; the client's are 5 and 100. */
+const [GOSSIP_TIMEOUT, DISCOVERY_INTERVAL] = [1, 200];
+
+/**
+ * The vendor's client, with what 6.2.1 keeps to itself or lacks: reads of every kind that its server
+ * offers, with a deadline (its own have none); an end to its connection; and no batched appends, whose late
+ * or doubled answers end the process.
+ */
+export class LedgerClient extends EventStoreDBClient {
+  private readonly user: ConnectionString['user'];
+
+  constructor(connection: ConnectionString) {
+    const { hosts, discover, options } = connection;
+    const [endpoint] = hosts;
+    const { tls, tlsCAFile, userCertFile, userKeyFile, ...settings } = options;
+    const where = discover
+      ? { discover: endpoint }
+      : hosts.length > 1
+        ? { endpoints: [...hosts] }
+        : { endpoint };
+    super(
+      {
+        connectionName: 'consent-ledger',
+        gossipTimeout: GOSSIP_TIMEOUT,
+        discoveryInterval: DISCOVERY_INTERVAL,
+        ...settings,
+        ...where,
+        // One constructor for three shapes of settings: TypeScript can not tell which one is meant.
+      } as SingleNodeOptions,
+      channelCredentials({ tls, tlsCAFile, userCertFile, userKeyFile }),
+    );
+    this.user = connection.user;
+    // What 6.2.1 asks before it chooses the batched append.
+    this.supports = () => Promise.resolve(false);
+    // It is not awaited, and fails where no other node is found: that would end the process.
+    const handleError = this.handleError;
+    this.handleError = (client, error) => handleError(client, error).catch(() => undefined);
+  }
+
+  /** With the user's name and password, which the client never holds, and from the leader alone. */
+  get asking(): { readonly credentials: ConnectionString['user']; readonly requiresLeader: true } {
+    return { credentials: this.user, requiresLeader: true };
+  }
+
+  /** The answers of a read or of a subscription; `until`: milliseconds since 1970 at which it ends with an error. */
+  async open(request: ReadReq, until: number): Promise<Answers> {
+    const stream = await this.GRPCStreamCreator(streamsService.StreamsClient, 'read', (client) =>
+      client.read(request, ...this.callArguments(this.asking, { deadline: until })),
+    )();
+    // Also when nobody listens any more: an error without a listener would end the process.
+    return stream.on('error', () => undefined);
+  }
+
+  /** The server's version as it says it, `24.10.14`; undefined where it says none: it is older than 21.10. */
+  serverVersion(until: number): Promise<string | undefined> {
+    const [metadata, options] = this.callArguments(this.asking, { deadline: until });
+    return this.execute(
+      features.ServerFeaturesClient,
+      'version',
+      (client) =>
+        new Promise((resolve, reject) => {
+          client.getSupportedMethods(new shared.Empty(), metadata, options, (error, answer) => {
+            if (!error) resolve(answer.getEventStoreServerVersion());
+            else if (error.code === UNIMPLEMENTED) resolve(undefined);
+            else reject(error);
+          });
+        }),
+    );
+  }
+
+  /** Ends every call and the connection. */
+  async end(): Promise<void> {
+    void this.dispose();
+    (await this.getChannel()).close();
+  }
+}
+
+/** What a read or a subscription brings. Whoever leaves it before its end must cancel it. */
+export type Answers = ReturnType<InstanceType<typeof streamsService.StreamsClient>['read']>;
+
+const UNIMPLEMENTED = 12;
+
+function channelCredentials({
+  tls,
+  tlsCAFile,
+  userCertFile,
+  userKeyFile,
+}: Pick<
+  ConnectionString['options'],
+  'tls' | 'tlsCAFile' | 'userCertFile' | 'userKeyFile'
+>): ChannelCredentialOptions {
+  if (!tls) return { insecure: true };
+  return {
+    rootCertificate: contentOf('tlsCAFile', tlsCAFile),
+    userCertFile: contentOf('userCertFile', userCertFile),
+    userKeyFile: contentOf('userKeyFile', userKeyFile),
+  };
+}
+
+function contentOf(option: string, file: string | undefined): Buffer | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    throw new BadConnectionString(`names a ${option} that can not be read (${code}): ${file}`);
+  }
+}
+
+/** With `DEBUG=esdb:*` the client prints passwords, and what is stored. */
+function silenceDebugging(): void {
+  const client = createRequire(import.meta.url).resolve('@eventstore/db-client');
+  const debug = createRequire(client)('debug') as {
+    disable(): string;
+    enable(namespaces: string): void;
+  };
+  const others = debug.disable();
+  debug.enable([others, '-esdb', '-esdb:*'].filter((one) => one !== '').join(','));
+}
