@@ -9,11 +9,19 @@ import { writeSystemEvents } from '../support/kurrentdb/system-events.js';
 // What is awaited are answers, of a server that others may use as well; not times.
 jest.setTimeout(60_000);
 
+/** Milliseconds: what the machine is busy with must not end a call. Deadlines are tested where calls hang. */
+const PATIENT = { appendDeadline: 50_000, readDeadline: 30_000, patience: 20_000 };
+
 /** Two ledgers under a name of their own, as two processes would have them. */
 function ledgersOn(connectionString: string): Pick<StoreUnderTest, 'store' | 'other' | 'cleanup'> {
   const streamPrefix = `test-${randomUUID()}-`;
   const open = () =>
-    new KurrentLedger({ connectionString, streamPrefix, timeMarks: new MemoryTimeMarks() });
+    new KurrentLedger({
+      connectionString,
+      streamPrefix,
+      timeMarks: new MemoryTimeMarks(),
+      ...PATIENT,
+    });
   const [store, other] = [open(), open()];
   const cleanup = async () => {
     await Promise.all([store.close(), other.close()]);

@@ -9,7 +9,6 @@ import { Codec } from '#core/ledger/codec.js';
 import { ensureCreated } from '#core/ledger/created.js';
 import { Ledger, type StreamGuard } from '#core/ledger/ledger.js';
 import type { EventStore } from '#core/ledger/port.js';
-import { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
 import { ledgerMigrations } from '#core/ledger/postgres/schema.js';
 import type { Config } from '#core/platform/config.js';
 import { kyselyOn, openPool, RUNTIME_ROLE } from '#core/platform/database.js';
@@ -23,6 +22,7 @@ import { migrations as proofMigrations } from '#core/proof/postgres/migrations.j
 import { openProof, type Proof } from './proof.js';
 import { type OpenVault, openVault } from '#core/vault/postgres/open-vault.js';
 import { migrations as vaultMigrations } from '#core/vault/postgres/migrations.js';
+import { openEventStore } from './event-store.js';
 
 /** What the domain brings to the core: its events, and what guards its streams. */
 export interface DomainParts {
@@ -36,6 +36,8 @@ export interface Runtime extends OpenVault {
   readonly logger: Logger;
   readonly eventCatalogue: EventCatalogue;
   readonly store: EventStore;
+  /** What keeps the log, with its version where it has one of its own. */
+  readonly storeName: string;
   readonly ledger: Ledger;
   readonly proof: Proof;
   /** Sessions with the runtime role on the ledger's database: read models and bookkeeping. */
@@ -49,23 +51,17 @@ export interface Runtime extends OpenVault {
   close(): Promise<void>;
 }
 
-/** This configuration asks for something that this version can not do. */
-export class NotAvailable extends Error {
-  override readonly name = 'NotAvailable';
-}
-
 /**
  * Opens database, vault and log, in this order, bringing schemas up to date; closes what it opened where
  * one of them fails.
- * @throws NotAvailable, MigrationFailed, EmbeddedPostgresError, and what the vault says of its key file
+ * @throws BadConfiguration, MigrationFailed, EmbeddedPostgresError, LedgerUnavailable, and what the vault says
+ * of its key file
  */
 export async function openRuntime(
   config: Config,
   parts: DomainParts,
   logger: Logger,
 ): Promise<Runtime> {
-  if (config.eventStore !== 'postgres')
-    throw new NotAvailable('EVENT_STORE: only postgres is available in this version');
   const opened: (() => Promise<unknown>)[] = [];
   let closing = false;
   // While everything closes, sessions end as they should.
@@ -115,7 +111,7 @@ export async function openRuntime(
     const vault = await openVault({ pool: vaultPool, keyFile });
     opened.push(() => vault.vault.close());
 
-    const store = new PostgresLedger({ connectionString: url });
+    const { store, storeName } = await openEventStore(config, { databaseUrl: url, pool }, logger);
     opened.push(() => store.close());
     const ledger = new Ledger(store, new Codec(parts.eventCatalogue, vault.vault), parts.guards);
     const ledgerId = await ensureCreated(ledger, systemClock);
@@ -127,6 +123,7 @@ export async function openRuntime(
       logger,
       eventCatalogue,
       store,
+      storeName,
       ledger,
       proof,
       database,
