@@ -109,7 +109,7 @@ export class KurrentLedger implements EventStore {
   }
 
   async readAll(after: Position, options: ReadAllOptions): Promise<Page> {
-    const { events, scannedTo } = await this.readPage(after, options);
+    const { events, scannedTo } = await this.inTime(this.readPage(after, options));
     return { events, scannedTo };
   }
 
@@ -117,7 +117,7 @@ export class KurrentLedger implements EventStore {
     return followLog(
       {
         readPage: async (from, page) =>
-          this.tail.page(from, page) ?? (await this.readPage(from, page)),
+          this.tail.page(from, page) ?? (await this.inTime(this.readPage(from, page))),
         wakeUp: this.wakeUp,
         pollEvery: this.pollEvery,
         pause: 10,
@@ -129,7 +129,7 @@ export class KurrentLedger implements EventStore {
   }
 
   async head(): Promise<Head | undefined> {
-    const last = await this.reading.head();
+    const last = await this.inTime(this.reading.head());
     if (!last) return undefined;
     const placed = placedIn(last.bytes);
     if (!placed) throw new LedgerCorrupt(last.position, 'is no event of a ledger');
@@ -159,6 +159,15 @@ export class KurrentLedger implements EventStore {
     this.tail.expect(end);
     if (comparePositions(after, end) >= 0) return { events: [], scannedTo: after, end };
     return this.tail.page(after, options, end) ?? (await this.reading.page(after, options, head));
+  }
+
+  /** What takes several reads, one after the other, has one deadline all the same. */
+  private inTime<T>(reading: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new LedgerUnavailable(`no answer within ${this.readDeadline} ms`));
+      const timer = setTimeout(late, this.readDeadline);
+      void reading.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
   }
 
   private mustBeOpen(): void {

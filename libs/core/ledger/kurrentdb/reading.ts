@@ -207,6 +207,8 @@ async function collect(
     for await (const answer of answers as AsyncIterable<ReadResp>) {
       const event = answer.getEvent();
       const stored = event && storedEventIn(event, prefix);
+      // An answer that comes twice is one answer.
+      if (stored && stored.position === found.events.at(-1)?.position) continue;
       if (stored) found.events.push(stored);
       else if (event) found.foreign++;
       else if (answer.hasLastStreamPosition())
