@@ -74,7 +74,8 @@ const reading = <Rows>(
   of: Log,
   batches: number,
   read: (tx: Transaction<unknown>) => Promise<Rows>,
-): Promise<Rows> => project(db, projection, events(of), read, { batches });
+  apart = false,
+): Promise<Rows> => project(db, projection, events(of), read, { batches, apart });
 
 interface Ranges {
   readonly known_from: string;
@@ -116,6 +117,15 @@ describe('every row equals the fold of the log', () => {
     );
   });
 
+  test('partitions that are projected one after the other give the same rows', async () => {
+    await fc.assert(
+      fc.asyncProperty(log, size, async (of, batches) => {
+        await rowsAreFold(new StandingProjection(), of, batches, true);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
   test('what a projection remembers of batches that were rolled back changes nothing', async () => {
     await fc.assert(
       fc.asyncProperty(log, log, size, async (other, of, batches) => {
@@ -139,6 +149,13 @@ describe('every row equals the fold of the log', () => {
 
     test('one that lets what was known end one position late', async () => {
       await caught(() => new Twin((batch) => batch, endsLate));
+    });
+
+    test('one that takes the rules of another partition for those of its own', async () => {
+      const law = fc.asyncProperty(log, size, (of, batches) =>
+        rowsAreFold(new OthersRules(), of, batches, true),
+      );
+      await mustFail(law, /missing|surplus/);
     });
 
     test('one that overlooks that a purpose was revised', async () => {
@@ -266,6 +283,18 @@ class Twin extends StandingProjection {
   }
 }
 
+/** A projection that keeps one set of rules, wherever its partitions are in the log. */
+class OthersRules extends StandingProjection {
+  override async apply(...[batch, context]: Parameters<StandingProjection['apply']>) {
+    const { tx, partitions } = context;
+    await sql`insert into standing_rules select ${partitions[0]}, purpose, rules from standing_rules
+      where partition = 0 on conflict (partition, purpose) do update set rules = excluded.rules`.execute(
+      tx,
+    );
+    await super.apply(batch, context);
+  }
+}
+
 function grantsWin(event: Recorded): Recorded {
   if (event.type !== 'ConsentWithdrawn') return event;
   return { ...event, occurredAt: instantOf(millisecondsOf(event.occurredAt) - 1) };
@@ -277,8 +306,13 @@ function endsLate(tx: Transaction<unknown>): Promise<unknown> {
 }
 
 /** The rows known at each position are those of the facts and rules known then. */
-async function rowsAreFold(projection: Projection, of: Log, batches: number): Promise<void> {
-  const rows = await reading(projection, of, batches, tables);
+async function rowsAreFold(
+  projection: Projection,
+  of: Log,
+  batches: number,
+  apart = false,
+): Promise<void> {
+  const rows = await reading(projection, of, batches, tables, apart);
   for (const known of of.positions) {
     rowsEqualFold(
       knownAt(rows.standings, known),

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { newId, streamOf } from '#core/kernel/ids.js';
+import { readPartitions } from '#core/projector/checkpoint.js';
 import { compareWithLog, NotComparable } from '#core/projector/compare.js';
 import { Writer } from './support/load.js';
 import { tally } from './support/tally.js';
@@ -77,6 +79,28 @@ test('rows that move on meanwhile are no false alarm', async () => {
     for (let round = 0; round < 5; round++)
       for (const { missing, surplus } of (await compare()).tables)
         expect([missing, surplus]).toEqual([0, 0]);
+  } finally {
+    await writer.stop();
+  }
+});
+
+test('nor are partitions that are at different positions', async () => {
+  const projection = (slow: number) => tally({ partitions: 4, after: () => sleep(slow) });
+  for (const slow of [0, 150])
+    w.projector({ projections: [projection(slow)], runner: { limit: 50 } }).start();
+  const writer = new Writer(w, 20);
+  const positions = async () =>
+    new Set((await readPartitions(w.db, { names: ['tally'] })).map(({ position }) => position));
+  try {
+    await until('they are apart', async () => (await positions()).size > 1);
+    for (let round = 0; round < 5; round++) {
+      const { tables } = await compareWithLog(w, projection(0), { limit: 50 });
+      expect(tables.map(({ missing, surplus }) => [missing, surplus])).toEqual([
+        [0, 0],
+        [0, 0],
+      ]);
+    }
+    expect((await positions()).size).toBeGreaterThan(1);
   } finally {
     await writer.stop();
   }

@@ -64,9 +64,9 @@ describe('an owner that was frozen past its lease', () => {
     };
   }
 
-  async function takeover(rewrite: (statement: string) => string) {
+  async function takeover(partitions: number, rewrite: (statement: string) => string) {
     await w.log.append(someEvents(50));
-    const first = freezable(rewrite);
+    const first = freezable(rewrite, { partitions });
     first.projector.start();
     expect(await first.projector.waitFor('50' as Position, ['tally'], { timeoutMs: 5_000 })).toBe(
       true,
@@ -74,7 +74,11 @@ describe('an owner that was frozen past its lease', () => {
     first.freeze();
     // Its next page is on its way, and is not written before it wakes.
     await w.log.append(someEvents(50, 50, 50));
-    const second = w.projector({ projections: [tally()], leaseMilliseconds: 300, owner: 'second' });
+    const second = w.projector({
+      projections: [tally({ partitions })],
+      leaseMilliseconds: 300,
+      owner: 'second',
+    });
     second.start();
     expect(await second.waitFor('100' as Position, ['tally'], { timeoutMs: 5_000 })).toBe(true);
     await second.stop();
@@ -82,22 +86,28 @@ describe('an owner that was frozen past its lease', () => {
     await sleep(500);
   }
 
-  test('writes nothing, says so and goes on from where the other one is', async () => {
-    await takeover((statement) => statement);
-    expect(w.notices.map(({ kind }) => kind)).toContain('lost');
-    expect(await doubled(w.db)).toBe(0);
-    const position = await w.log.append(someEvents(50, 50, 100));
-    await until('it goes on', async () => {
-      return (await readCheckpoints(w.db)).get('tally')?.position === position;
-    });
-    expect(await tallyRows(w.db)).toEqual(foldTally(await everything(w.log)));
-    expect(await doubled(w.db)).toBe(0);
-  });
+  test.each([1, 8])(
+    'of %d partitions writes nothing, says so and goes on from where the other one is',
+    async (partitions) => {
+      await takeover(partitions, (statement) => statement);
+      expect(w.notices.map(({ kind }) => kind)).toContain('lost');
+      expect(await doubled(w.db)).toBe(0);
+      const position = await w.log.append(someEvents(50, 50, 100));
+      await until('it goes on', async () => {
+        return (await readCheckpoints(w.db)).get('tally')?.position === position;
+      });
+      expect(await tallyRows(w.db)).toEqual(foldTally(await everything(w.log)));
+      expect(await doubled(w.db)).toBe(0);
+    },
+  );
 
-  test('is caught where the checkpoint is moved without its epoch and old position', async () => {
-    await takeover(withoutFence);
-    expect(await doubled(w.db)).toBeGreaterThan(0);
-  });
+  test.each([1, 8])(
+    'of %d partitions is caught where checkpoints are moved without epoch and old position',
+    async (partitions) => {
+      await takeover(partitions, withoutFence);
+      expect(await doubled(w.db)).toBeGreaterThan(0);
+    },
+  );
 
   test('does not keep the rows locked: its open transaction is ended', async () => {
     await w.log.append(someEvents(50));
@@ -108,7 +118,11 @@ describe('an owner that was frozen past its lease', () => {
     await until('it is in the middle of a batch', async () => {
       return (await readCheckpoints(w.db)).get('tally')?.owner === 'frozen';
     });
-    const second = w.projector({ projections: [tally()], leaseMilliseconds: 300, owner: 'second' });
+    const second = w.projector({
+      projections: [tally()],
+      leaseMilliseconds: 300,
+      owner: 'second',
+    });
     second.start();
     expect(await second.waitFor('50' as Position, ['tally'], { timeoutMs: 5_000 })).toBe(true);
     first.thaw();
@@ -119,7 +133,7 @@ describe('an owner that was frozen past its lease', () => {
 
   /** Two processes; by turns the one that owns is stopped for more than two leases and woken again. */
   async function frozenProcesses(rounds: number, twin?: 'fence') {
-    const settings = { url: w.url, leaseMilliseconds: 250, limit: 25, slow: 5 };
+    const settings = { url: w.url, leaseMilliseconds: 250, limit: 25, slow: 5, partitions: 8 };
     const both = [0, 1].map(() => startWorker({ ...settings, ...(twin ? { twin } : {}) }));
     children.push(...both);
     let appending = true;

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { catalogue, joinCatalogues } from '#core/kernel/catalogue.js';
 import type { Event } from '#core/kernel/event.js';
-import { newId } from '#core/kernel/ids.js';
+import { newId, type StreamName } from '#core/kernel/ids.js';
 import { type Instant, systemClock } from '#core/kernel/instant.js';
 import { model } from '#core/kernel/model.js';
+import { partitionOf } from '#core/kernel/partition.js';
 import { type Position, START } from '#core/kernel/position.js';
 import { Codec } from '#core/ledger/codec.js';
 import { ensureCreated } from '#core/ledger/created.js';
@@ -132,6 +133,30 @@ describe.each([
       );
       expect(await projector.status()).toMatchObject([
         { position: before, error: { position, code: 'cannot-decode' } },
+      ]);
+    });
+
+    test('stops at one only in the partition of its stream', async () => {
+      await ensureCreated(ledger, systemClock);
+      await record(5);
+      const unreadable = sampleStream();
+      const { position } = await store.append({
+        stream: unreadable,
+        expected: { kind: 'none' },
+        events: [sampleEvent(unreadable)],
+      });
+      const projection = tally({ partitions: 4 });
+      const projector = w.projector({ log: ledger, projections: [projection] });
+      projector.start();
+      const own = partitionOf(unreadable, 4);
+      const isOwn = (stream: StreamName) => partitionOf(stream, 4) === own;
+      let other = sampleStream();
+      while (isOwn(other)) other = sampleStream();
+      const last = await record(5, other);
+      const waiting = { timeoutMs: 5_000, streams: [other] };
+      expect(await projector.waitFor(last, ['tally'], waiting)).toBe(true);
+      expect(await projector.status()).toMatchObject([
+        { status: 'stopped', error: { position, code: 'cannot-decode' } },
       ]);
     });
   },

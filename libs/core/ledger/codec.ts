@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import canonicalize from 'canonicalize';
 import type { EventCatalogue, EventSpecification } from '#core/kernel/catalogue.js';
 import type { Opened, Recorded } from '#core/kernel/event.js';
-import { type EventId, isId, ownerOf } from '#core/kernel/ids.js';
+import { type EventId, isId, ownerOf, type StreamName } from '#core/kernel/ids.js';
 import { erased, isErased, type Sealed } from '#core/kernel/pii.js';
 import type { Position } from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
@@ -23,6 +23,7 @@ export class CannotDecode extends Error {
   constructor(
     readonly position: Position,
     readonly reason: string,
+    readonly stream?: StreamName,
   ) {
     super(`position ${position}: ${reason}`);
   }
@@ -81,7 +82,7 @@ export class Codec {
 
   /** The event as stored, data in its present version, personal fields sealed. Throws CannotDecode. */
   decode(stored: StoredEvent): Recorded {
-    const fail = (reason: string) => new CannotDecode(stored.position, reason);
+    const fail = (reason: string) => new CannotDecode(stored.position, reason, stored.stream);
     const event = envelopeIn(stored.bytes);
     if (typeof event === 'string') throw fail(event);
     if (event.stream !== stored.stream || event.revision !== stored.revision)

@@ -80,6 +80,11 @@ export interface OutcomeEvent {
   readonly position: Position;
 }
 
+/** `concerns`: streams whose events are wanted; those of others are left out without being decoded. */
+export interface ReadRecordedOptions extends ReadAllOptions {
+  readonly concerns?: (stream: StreamName) => boolean;
+}
+
 export interface RecordedPage {
   readonly events: readonly Recorded[];
   readonly scannedTo: Position;
@@ -140,9 +145,12 @@ export class Ledger {
   }
 
   /** A page as the store's port gives it; ends before an event that can not be decoded, and throws at it. */
-  async readAll(after: Position, options: ReadAllOptions): Promise<RecordedPage> {
+  async readAll(
+    after: Position,
+    { concerns, ...options }: ReadRecordedOptions,
+  ): Promise<RecordedPage> {
     const page = await answering(() => this.store.readAll(after, options));
-    const { events, broken } = this.decodeUntilBroken(page.events);
+    const { events, broken } = this.decodeUntilBroken(page.events, concerns);
     if (broken && events.length === 0) throw broken;
     return { events, scannedTo: broken ? lastOf(events) : page.scannedTo };
   }
@@ -153,10 +161,10 @@ export class Ledger {
    */
   async *follow(
     after: Position,
-    options: ReadAllOptions & { signal: AbortSignal },
+    { concerns, ...options }: ReadRecordedOptions & { signal: AbortSignal },
   ): AsyncGenerator<RecordedPage, void, undefined> {
     for await (const page of this.store.follow(after, options)) {
-      const { events, broken } = this.decodeUntilBroken(page.events);
+      const { events, broken } = this.decodeUntilBroken(page.events, concerns);
       if (!broken) yield { events, scannedTo: page.scannedTo };
       else {
         if (events.length > 0) yield { events, scannedTo: lastOf(events) };
@@ -267,14 +275,15 @@ export class Ledger {
     });
   }
 
-  private decodeUntilBroken(stored: readonly StoredEvent[]): {
-    events: Recorded[];
-    broken?: CannotDecode;
-  } {
+  private decodeUntilBroken(
+    stored: readonly StoredEvent[],
+    concerns?: (stream: StreamName) => boolean,
+  ): { events: Recorded[]; broken?: CannotDecode } {
     const events: Recorded[] = [];
     try {
       for (const event of stored)
-        events.push(this.recent.of(event, () => this.codec.decode(event)));
+        if (concerns?.(event.stream) ?? true)
+          events.push(this.recent.of(event, () => this.codec.decode(event)));
       return { events };
     } catch (broken) {
       if (!(broken instanceof CannotDecode)) throw broken;

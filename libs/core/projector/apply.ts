@@ -6,7 +6,7 @@ import type { Anchor } from './checkpoint.js';
 import { describe, isPassing, MustStop, OwnershipLost } from './failure.js';
 import { type Advance, advance, advanced, type Lease } from './lease.js';
 import { type LogReader, reading } from './log-reader.js';
-import type { Projection } from './projection.js';
+import { partitionFor, partitionsOf, type Projection } from './projection.js';
 
 /** How far a batch takes the checkpoint: where it was scanned to, and an event that proves it. */
 export interface Mark {
@@ -44,7 +44,7 @@ export async function applyBatch(
   events: readonly Recorded[],
   mark: Mark,
 ): Promise<void> {
-  const step: Advance = { ...mark, applied: events.length };
+  const step: Advance = { ...mark, applied: appliedBy(target.projection, lease, events) };
   try {
     await target.db.transaction().execute(async (tx) => {
       if (target.inBackground)
@@ -77,12 +77,33 @@ export async function applyWithin(
   await advance(tx, lease, step, target.schema);
   if (events.length === 0) return;
   const { projection, log } = target;
+  const partitions =
+    lease.table === 'rebuilds'
+      ? partitionsOf(projection)
+      : ([...lease.epochs.keys()].sort((a, b) => a - b) as [number, ...number[]]);
   await inTurn.run(projection, () =>
     projection.apply(events, {
       tx,
+      partitions,
       readStreams: (streams, upTo) => reading(() => log.readMany(streams, { upTo })),
     }),
   );
+}
+
+/** Counts each event for one of the lease's partitions: what concerns them all, for the first. */
+export function appliedBy(
+  projection: Projection,
+  { epochs }: Lease,
+  events: readonly Recorded[],
+): ReadonlyMap<number, number> {
+  const [first = 0] = epochs.keys();
+  const applied = new Map<number, number>();
+  for (const { stream } of events) {
+    const own = partitionFor(projection, stream) ?? first;
+    const partition = epochs.has(own) ? own : first;
+    applied.set(partition, (applied.get(partition) ?? 0) + 1);
+  }
+  return applied;
 }
 
 /**
@@ -132,5 +153,6 @@ function cannotApply(event: Recorded, error: unknown): MustStop {
     event.position,
     error instanceof MustStop ? error.code : 'apply-failed',
     `${event.type} version ${event.version}: ${describe(error)}`,
+    event.stream,
   );
 }

@@ -1,6 +1,6 @@
 import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import type { EventId } from '#core/kernel/ids.js';
-import type { Position } from '#core/kernel/position.js';
+import { comparePositions, type Position } from '#core/kernel/position.js';
 
 /**
  * How far each read model is, for queries and for status.
@@ -14,17 +14,18 @@ import type { Position } from '#core/kernel/position.js';
  *
  * gives at least one row, also where there is nothing about that subject; `position` is a decimal string,
  * `usable` is false while the projection is stopped, being rebuilt for a new version or not there yet, and
- * `behind_seconds` is how far back the moment lies up to which nothing is missing (null: never was).
+ * `behind_seconds` is how far back the moment lies up to which nothing is missing (null: never was). Of the
+ * partitions the one that is worst counts; what is asked about one stream reads its partition's row alone.
  *
  * What needs several statements reads them in one snapshot: `inOneSnapshot`.
  */
 export function checkpointOf(name: string, version?: number): RawBuilder<CheckpointRow> {
   return sql<CheckpointRow>`(
-    select position::text as position, version,
-           (status = 'running' and version > 0
+    select min(position)::text as position, min(version) as version,
+           bool_and(status = 'running' and version > 0
              and version = coalesce(${version ?? null}::integer, version)) as usable,
-           ${BEHIND} as behind_seconds
-      from projector.checkpoints where name = ${name})`;
+           case when bool_and(caught_up_at is not null) then max(${BEHIND}) end as behind_seconds
+      from projector.checkpoints where name = ${name} group by name)`;
 }
 
 /**
@@ -82,8 +83,10 @@ export interface TableObject {
   readonly name: string;
 }
 
+/** How far one partition is. */
 export interface Checkpoint {
   readonly name: string;
+  readonly partition: number;
   readonly kind: 'projection' | 'reactor';
   /** 0: there are no tables yet. */
   readonly version: number;
@@ -109,6 +112,7 @@ export interface Checkpoint {
 
 interface StoredCheckpoint {
   name: string;
+  partition: number;
   kind: 'projection' | 'reactor';
   version: number;
   position: string;
@@ -128,12 +132,12 @@ interface StoredCheckpoint {
 }
 
 /** The columns as text where a driver might round them. */
-const COLUMNS = sql`name, kind, version, position::text as position,
+const COLUMNS = sql`name, partition, kind, version, position::text as position,
   anchor_position::text as anchor_position, event_id, ledger_id, applied::text as applied, caught_up_at,
   ${BEHIND} as behind_seconds,
   objects, owner, epoch::text as epoch, lease_until, status, error, updated_at`;
 
-/** A `returning` or `select` list; qualified columns are not needed as no other table is joined. */
+/** A `returning` or `select` list; not qualified: no other table may have a column of such a name. */
 export const checkpointColumns = COLUMNS;
 
 export function tableOf(table: CheckpointTable): RawBuilder<unknown> {
@@ -144,6 +148,7 @@ export function checkpointFrom(row: unknown): Checkpoint {
   const stored = row as StoredCheckpoint;
   return {
     name: stored.name,
+    partition: stored.partition,
     kind: stored.kind,
     version: stored.version,
     position: stored.position as Position,
@@ -165,30 +170,71 @@ export function checkpointFrom(row: unknown): Checkpoint {
   };
 }
 
-/** All checkpoints by name, or those of `names`; a name nothing was ever stored for is absent. */
-export async function readCheckpoints(
+/** All checkpoints by name and partition, or those of `names`; a name nothing was ever stored for has none. */
+export async function readPartitions(
   db: Kysely<unknown>,
   options: { readonly table?: CheckpointTable; readonly names?: readonly string[] } = {},
-): Promise<ReadonlyMap<string, Checkpoint>> {
+): Promise<readonly Checkpoint[]> {
   const { table = 'checkpoints', names } = options;
   const only = names === undefined ? sql`` : sql`where name = any(${[...names]})`;
-  const { rows } = await sql`select ${COLUMNS} from ${tableOf(table)} ${only}`.execute(db);
-  return new Map(rows.map(checkpointFrom).map((checkpoint) => [checkpoint.name, checkpoint]));
+  const { rows } = await sql`
+    select ${COLUMNS} from ${tableOf(table)} ${only} order by name, partition`.execute(db);
+  return rows.map(checkpointFrom);
 }
 
-/** The checkpoint, made at the log's beginning where there was none. */
+/** How far each is as a whole, by name: see `wholeOf`. A name nothing was ever stored for is absent. */
+export async function readCheckpoints(
+  ...asked: Parameters<typeof readPartitions>
+): Promise<ReadonlyMap<string, Checkpoint>> {
+  const found = new Map<string, [Checkpoint, ...Checkpoint[]]>();
+  for (const one of await readPartitions(...asked)) {
+    const others = found.get(one.name);
+    if (others) others.push(one);
+    else found.set(one.name, [one]);
+  }
+  return new Map([...found].map(([name, parts]) => [name, wholeOf(parts)]));
+}
+
+/**
+ * What can be said of all partitions together: the one that is furthest behind, with the worst of the
+ * states and the events of all. One that is stopped comes first, for it says why.
+ */
+export function wholeOf(parts: readonly [Checkpoint, ...Checkpoint[]]): Checkpoint {
+  const last = parts.reduce((a, b) => (comparePositions(b.position, a.position) < 0 ? b : a));
+  const worst =
+    parts.find(({ status }) => status === 'stopped') ??
+    parts.find(({ status }) => status === 'rebuilding') ??
+    last;
+  const caughtUp = parts.map(({ caughtUpAt }) => caughtUpAt);
+  const behind = parts.map(({ behindSeconds }) => behindSeconds);
+  return {
+    ...last,
+    status: worst.status,
+    error: worst.error,
+    applied: parts.reduce((sum, { applied }) => sum + applied, 0),
+    caughtUpAt: caughtUp.reduce((a, b) => (a && b && (a < b ? a : b)) || undefined),
+    behindSeconds: behind.reduce((a, b) =>
+      a === undefined || b === undefined ? undefined : Math.max(a, b),
+    ),
+    owner: parts.find(({ owner }) => owner !== undefined)?.owner,
+  };
+}
+
+/** The checkpoint as a whole, made at the log's beginning, in so many partitions, where there was none. */
 export async function ensureCheckpoint(
   db: Kysely<unknown>,
   table: CheckpointTable,
   name: string,
   kind: Checkpoint['kind'],
+  partitions = 1,
 ): Promise<Checkpoint> {
   const read = async () => (await readCheckpoints(db, { table, names: [name] })).get(name);
   const there = await read();
   if (there !== undefined) return there;
   // Only where it is missing: an insert waits for whoever is in the middle of a batch on that row.
-  await sql`insert into ${tableOf(table)} (name, kind) values (${name}, ${kind})
-    on conflict (name) do nothing`.execute(db);
+  await sql`insert into ${tableOf(table)} (name, kind, partition)
+    select ${name}, ${kind}, partition from generate_series(0, ${partitions - 1}) as partition
+    on conflict do nothing`.execute(db);
   const made = await read();
   if (made === undefined)
     throw new Error(`the checkpoint of ${name} was removed while it was made`);

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Recorded } from '#core/kernel/event.js';
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
-import { type Checkpoint, readCheckpoints } from './checkpoint.js';
+import { type Checkpoint, readCheckpoints, readPartitions } from './checkpoint.js';
 import { searchPath } from './lease.js';
 import { type LogReader, pagesToHead, reading } from './log-reader.js';
-import type { Projection } from './projection.js';
+import { partitionFor, partitionsOf, type Projection } from './projection.js';
 import { LIVE_SCHEMA } from './tables.js';
 
 /** What became of one table of a read model. */
@@ -23,7 +23,7 @@ export interface TableCompared {
 
 export interface Compared {
   readonly name: string;
-  /** Of the live tables' checkpoint: both sides hold the log up to here. */
+  /** Of the live tables' checkpoint: both sides hold the log up to here, some partitions of both perhaps further. */
   readonly position: Position;
   readonly tables: readonly TableCompared[];
 }
@@ -67,6 +67,13 @@ export function compareWithLog(
   });
 }
 
+/** What is folded in the end: some partitions, up to where they are. */
+interface Part {
+  readonly upTo: Position;
+  readonly partitions: readonly [number, ...number[]];
+  readonly tx: Transaction<unknown>;
+}
+
 /** Where the tables of a session go that nobody else sees. */
 const BESIDE = 'pg_temp';
 
@@ -99,40 +106,71 @@ class Comparison {
         const live = sql.join(tables.map((table) => sql.id(LIVE_SCHEMA, table)));
         await sql`lock table ${live} in access share mode`.execute(tx);
         const { position } = await this.live(tx);
-        await this.fill(position, tx);
+        const beginning = this.position;
+        for (const [upTo, partitions] of await this.placesOfPartitions(tx)) {
+          this.position = beginning;
+          await this.fill({ upTo, partitions, tx });
+        }
         const compared: TableCompared[] = [];
         for (const table of tables) compared.push(await tableCompared(tx, table));
         return { name: projection.name, position, tables: compared };
       });
   }
 
-  /** Applies what the log holds: nearly up to its end, or exactly up to `upTo` in a transaction of the caller's. */
-  private async fill(upTo?: Position, within?: Transaction<unknown>): Promise<void> {
+  /** Which partitions are at which position: each is compared with the log up to where it is itself. */
+  private async placesOfPartitions(
+    tx: Transaction<unknown>,
+  ): Promise<ReadonlyMap<Position, [number, ...number[]]>> {
+    const places = new Map<Position, [number, ...number[]]>();
+    const names = [this.projection.name];
+    for (const { position, partition } of await readPartitions(tx, { names })) {
+      const others = places.get(position);
+      if (others) others.push(partition);
+      else places.set(position, [partition]);
+    }
+    return places;
+  }
+
+  /** Applies what the log holds: nearly up to its end, or some partitions' part in the caller's transaction. */
+  private async fill(part?: Part): Promise<void> {
     const { limit = LIMIT } = this.options;
     const { categories } = this.projection;
     let analyzed = this.done;
     for await (const page of pagesToHead(this.log, this.position, { categories, limit })) {
-      const events = upTo ? page.events.filter((event) => isUpTo(event, upTo)) : page.events;
-      if (within) await this.apply(within, events);
-      else await this.session.transaction().execute((tx) => this.apply(tx, events));
+      const events = part ? page.events.filter((event) => this.isIn(part, event)) : page.events;
+      const partitions = part?.partitions ?? partitionsOf(this.projection);
+      if (part) await this.apply(part.tx, events, partitions);
+      else await this.session.transaction().execute((tx) => this.apply(tx, events, partitions));
       this.position = page.scannedTo;
       this.done += events.length;
       this.options.onProgress?.(this.done);
       // Vacuum does not come to temporary tables, and plans get worse as they grow.
       if (this.done > 2 * analyzed + limit) {
         analyzed = this.done;
-        await sql`analyze`.execute(within ?? this.session);
+        await sql`analyze`.execute(part?.tx ?? this.session);
       }
-      const enough = upTo ? comparePositions(this.position, upTo) >= 0 : page.events.length < limit;
+      const enough = part
+        ? comparePositions(this.position, part.upTo) >= 0
+        : page.events.length < limit;
       if (enough) return;
     }
   }
 
-  private async apply(tx: Transaction<unknown>, events: readonly Recorded[]): Promise<void> {
+  private isIn({ upTo, partitions }: Part, { stream, position }: Recorded): boolean {
+    const own = partitionFor(this.projection, stream);
+    return (own === undefined || partitions.includes(own)) && comparePositions(position, upTo) <= 0;
+  }
+
+  private async apply(
+    tx: Transaction<unknown>,
+    events: readonly Recorded[],
+    partitions: readonly [number, ...number[]],
+  ): Promise<void> {
     if (events.length === 0) return;
     await beside(tx);
     await this.projection.apply(events, {
       tx,
+      partitions,
       readStreams: (streams, upTo) => reading(() => this.log.readMany(streams, { upTo })),
     });
   }
@@ -190,8 +228,4 @@ async function tableCompared(tx: Transaction<unknown>, table: string): Promise<T
 async function beside(tx: Transaction<unknown>): Promise<void> {
   await sql`select set_config('search_path', ${searchPath(BESIDE)}, true),
                    set_config('statement_timeout', '0', true)`.execute(tx);
-}
-
-function isUpTo({ position }: Recorded, upTo: Position): boolean {
-  return comparePositions(position, upTo) <= 0;
 }

@@ -1,3 +1,4 @@
+import type { StreamName } from '#core/kernel/ids.js';
 import type { Position } from '#core/kernel/position.js';
 import { LedgerUnavailable } from '#core/ledger/port.js';
 
@@ -20,6 +21,8 @@ export class MustStop extends Error {
     readonly position: Position,
     readonly code: StopCode,
     message: string,
+    /** Whose event it is; undefined where what is wrong is not one event's. */
+    readonly stream?: StreamName,
   ) {
     super(message);
   }

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import type { Recorded } from '#core/kernel/event.js';
+import type { StreamName } from '#core/kernel/ids.js';
 import { comparePositions, laterOf, type Position, START } from '#core/kernel/position.js';
 import { type Mark, markOf } from './apply.js';
 import { LogFailed, MustStop } from './failure.js';
@@ -21,6 +22,7 @@ const MOVE_OVER_INTERVAL = 100;
 const IMPATIENCE = 25;
 /** How often it is looked where the log ends, in order to know later that it was reached. */
 const LANDMARK_INTERVAL = 1_000;
+const NONE: ReadonlyMap<number, number> = new Map();
 /** How long an event may be in the log without being delivered. */
 const PATIENCE = 10_000;
 
@@ -31,6 +33,8 @@ export interface Following {
   readonly categories: readonly string[];
   /** Whether an event is delivered; the others are passed over. */
   concerns(event: Recorded): boolean;
+  /** Whether events of this stream are the lease's to apply: less and less of them while it lasts, perhaps. */
+  isOfLease(stream: StreamName): boolean;
   /** Events a page at most. */
   readonly limit: number;
   readonly signal: AbortSignal;
@@ -61,8 +65,9 @@ export async function followUnderLease(work: Following): Promise<void> {
   const ending = new AbortController();
   const signal = AbortSignal.any([work.signal, ending.signal]);
   const { categories, limit, lease } = work;
+  const concerns = (stream: StreamName) => work.isOfLease(stream);
   const pages = work.log
-    .follow(lease.position, { categories, limit, signal })
+    .follow(lease.position, { categories, limit, concerns, signal })
     [Symbol.asyncIterator]();
   try {
     await new Follower(work, pages).run();
@@ -122,14 +127,16 @@ class Follower {
     return value;
   }
 
-  private async take(page: LogPage): Promise<void> {
+  private async take({ events: all, scannedTo }: LogPage): Promise<void> {
     this.overdue = undefined;
-    const events = page.events.filter((event) => this.work.concerns(event));
+    const events = all.filter(
+      (event) => this.work.isOfLease(event.stream) && this.work.concerns(event),
+    );
     if (events.length === 0) {
-      this.scanned = laterOf(this.scanned, page.scannedTo);
+      this.scanned = laterOf(this.scanned, scannedTo);
       return;
     }
-    await this.work.onEvents(events, await this.mark(page));
+    await this.work.onEvents(events, await this.mark({ events: all, scannedTo }));
     this.moved();
   }
 
@@ -155,8 +162,11 @@ class Follower {
     const asked = performance.now();
     const renewing = asked >= this.renewAt;
     this.askAt = asked + IMPATIENCE;
-    const page = await this.peek(() => log.readAll(this.scanned, { categories, limit: 1 }));
-    const [waiting] = page?.events ?? [];
+    const concerns = (stream: StreamName) => this.work.isOfLease(stream);
+    const page = await this.peek(() =>
+      log.readAll(this.scanned, { categories, limit: 1, concerns }),
+    );
+    const waiting = page?.events.find(({ stream }) => concerns(stream));
     if (page !== undefined && waiting === undefined) {
       this.overdue = undefined;
       // Where it came no further, it was at the end; a page may scan a part of the log only.
@@ -189,7 +199,7 @@ class Follower {
   private async moveOver(caughtUpAt?: number): Promise<void> {
     const { db, lease } = this.work;
     const mark = await this.mark({ events: [], scannedTo: this.scanned });
-    const step: Advance = { ...mark, applied: 0, caughtUpAt: caughtUpAt ?? mark.caughtUpAt };
+    const step: Advance = { ...mark, applied: NONE, caughtUpAt: caughtUpAt ?? mark.caughtUpAt };
     await advance(db, lease, step);
     advanced(lease, step);
     this.moved();

@@ -18,7 +18,13 @@ export interface Surroundings {
 
 /** What an operator wants to know, for logs and metrics. No personal data is in one. */
 export type Notice =
-  | { readonly kind: 'took-over'; readonly name: string; readonly position: Position }
+  | {
+      readonly kind: 'took-over';
+      readonly name: string;
+      readonly partitions: readonly number[];
+      readonly position: Position;
+    }
+  | { readonly kind: 'gave-away'; readonly name: string; readonly partitions: readonly number[] }
   | { readonly kind: 'lost'; readonly name: string }
   | {
       readonly kind: 'retrying';
@@ -30,6 +36,7 @@ export type Notice =
   | {
       readonly kind: 'stopped';
       readonly name: string;
+      readonly partitions: readonly number[];
       readonly position: Position;
       readonly code: string;
       readonly message: string;
@@ -84,6 +91,8 @@ export class Retries {
 export interface Turn {
   readonly table: CheckpointTable;
   readonly name: string;
+  /** Where none is given, it is all in one piece. */
+  readonly partitions?: readonly number[];
   readonly evenIfStopped: boolean;
   readonly signal: AbortSignal;
   readonly retries: Retries;
@@ -92,46 +101,73 @@ export interface Turn {
 export type TurnResult = 'done' | 'lost' | 'busy' | 'stopped' | 'failed';
 
 /**
- * One turn of ownership: takes the lease, does `work` under it, gives it back. `busy` where the lease
- * could not be had, `stopped` where the work must stop and said so in the checkpoint, `failed` where
- * something came between that is expected to pass; then the time to wait was waited. Never rejects but
- * for what `work` throws of kind `Rethrown`.
+ * One turn of ownership: takes what can be had, does `work` under it, gives it back. The work may take and
+ * give away partitions meanwhile: what it holds is what stands in `leases`. `busy` where nothing could be
+ * had, `stopped` where the work must stop and said so in the checkpoint, `failed` where something came
+ * between that is expected to pass; then the time to wait was waited. Never rejects.
  */
 export async function takeTurn(
   surroundings: Surroundings,
   turn: Turn,
-  work: (lease: Lease, checkpoint: Checkpoint) => Promise<void>,
+  work: (leases: [Lease, ...Lease[]], checkpoint: Checkpoint) => Promise<void>,
 ): Promise<TurnResult> {
-  const { db, report, owner, leaseMilliseconds } = surroundings;
-  const { table, name, retries } = turn;
-  let lease: Lease | undefined;
+  const { db, report } = surroundings;
+  const { name, retries } = turn;
+  let leases: Lease[] = [];
+  const releaseAll = async () => {
+    for (const lease of leases) if (lease.epochs.size > 0) await release(db, lease);
+  };
   try {
-    const claim = { table, name, owner, milliseconds: leaseMilliseconds };
-    const taken = await acquire(db, { ...claim, evenIfStopped: turn.evenIfStopped });
-    if (taken === undefined) return 'busy';
-    lease = taken.lease;
-    report({ kind: 'took-over', name, position: lease.position });
-    await work(lease, taken.checkpoint);
-    await release(db, lease);
+    const taken = await take(surroundings, turn);
+    leases = taken.map(({ lease }) => lease);
+    const [first] = taken;
+    if (first === undefined) return 'busy';
+    await work(leases as [Lease, ...Lease[]], first.checkpoint);
+    await releaseAll();
     return 'done';
   } catch (error) {
-    if (error instanceof OwnershipLost) {
-      report({ kind: 'lost', name });
-      return 'lost';
-    }
     try {
-      if (error instanceof MustStop && lease !== undefined) {
-        await stopWith(db, lease, error);
-        const { position, code, message } = error;
-        report({ kind: 'stopped', name, position, code, message });
+      if (error instanceof OwnershipLost) {
+        report({ kind: 'lost', name });
+        await releaseAll();
+        return 'lost';
+      }
+      if (error instanceof MustStop) {
+        for (const lease of leases) await stop(surroundings, lease, error);
         return 'stopped';
       }
       // Somebody else may have what this process lacks.
-      if (lease !== undefined) await release(db, lease);
+      await releaseAll();
     } catch {
       // The database is away as well; the lease runs out.
     }
     await retries.wait(surroundings, name, error, turn.signal);
     return 'failed';
   }
+}
+
+/** Takes what can be had of the partitions asked for, and tells of it. */
+export async function take(
+  { db, report, owner, leaseMilliseconds }: Surroundings,
+  { table, name, partitions = [0], evenIfStopped }: Omit<Turn, 'signal' | 'retries'>,
+): ReturnType<typeof acquire> {
+  const claim = { table, name, partitions, owner, milliseconds: leaseMilliseconds, evenIfStopped };
+  const taken = await acquire(db, claim);
+  for (const { lease } of taken) {
+    const { epochs, position } = lease;
+    report({ kind: 'took-over', name, partitions: [...epochs.keys()], position });
+  }
+  return taken;
+}
+
+/** Records why the partitions of a lease stand still, and tells of it. */
+export async function stop(
+  { db, report }: Surroundings,
+  lease: Lease,
+  reason: MustStop,
+): Promise<void> {
+  await stopWith(db, lease, reason);
+  const { name, epochs } = lease;
+  const { position, code, message } = reason;
+  report({ kind: 'stopped', name, partitions: [...epochs.keys()], position, code, message });
 }

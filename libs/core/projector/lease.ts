@@ -11,10 +11,13 @@ import {
 import { type MustStop, OwnershipLost } from './failure.js';
 
 /**
- * The right to write one projection's rows, held by one runner at a time. What protects the rows is not
- * the lease's time but its epoch: every write moves the checkpoint from the position the owner knows,
- * under the epoch the owner was given, in the transaction of the rows. An owner that slept through its
- * lease finds another epoch and writes nothing.
+ * The right to write the rows of some partitions of a projection, held by one runner at a time. What
+ * protects the rows is not the lease's time but its epochs: every write moves the checkpoints from the
+ * position the owner knows, under the epochs the owner was given, in the transaction of the rows. An owner
+ * that slept through its lease finds another epoch and writes nothing.
+ *
+ * The partitions of one lease are at the same position and move together: a process that keeps all of them
+ * reads the log once and commits once a batch, as if there were one.
  *
  * All times are the database's, so the clocks of the processes do not matter.
  */
@@ -22,7 +25,8 @@ export interface Lease {
   readonly table: CheckpointTable;
   readonly name: string;
   readonly owner: string;
-  readonly epoch: string;
+  /** Of each partition; what is written under none of these is not written. */
+  readonly epochs: Map<number, string>;
   readonly milliseconds: number;
   /** As the checkpoint has it; moves with every `advance`. */
   position: Position;
@@ -35,6 +39,7 @@ export interface Lease {
 export interface Claim {
   readonly table: CheckpointTable;
   readonly name: string;
+  readonly partitions: readonly number[];
   readonly owner: string;
   readonly milliseconds: number;
   /** Also where it was stopped: it is then tried once more. */
@@ -42,52 +47,52 @@ export interface Claim {
 }
 
 /**
- * Takes the lease where nobody holds it, its holder's time is up, or the holder was this same owner. A row
- * that another transaction has locked counts as held: its owner is in the middle of a batch. One written in
- * the future counts as free, for the clock was set back, and its time would not be up for long. Undefined
- * where it can not be had now.
+ * Takes those partitions that nobody holds, whose holder's time is up, or whose holder was this same owner:
+ * a lease for those at one position each. A row that another transaction has locked counts as held: its
+ * owner is in the middle of a batch. One written in the future counts as free, for the clock was set back,
+ * and its time would not be up for long. None where nothing can be had now.
  */
 export async function acquire(
   db: Kysely<unknown>,
   claim: Claim,
-): Promise<{ lease: Lease; checkpoint: Checkpoint } | undefined> {
+): Promise<readonly { readonly lease: Lease; readonly checkpoint: Checkpoint }[]> {
   const table = tableOf(claim.table);
   const renewedAt = performance.now();
   const { rows } = await sql`
+    with free as materialized (
+      select name as of_name, partition as of_partition from ${table}
+       where name = ${claim.name} and partition = any(${[...claim.partitions]})
+         and (owner is null or owner = ${claim.owner} or lease_until < clock_timestamp()
+              or updated_at > clock_timestamp() + interval '5 seconds')
+         and (${claim.evenIfStopped} or status <> 'stopped')
+       order by partition for update skip locked)
     update ${table} set owner = ${claim.owner}, epoch = epoch + 1, error = null,
            status = case status when 'stopped' then 'running' else status end,
            lease_until = clock_timestamp() + ${claim.milliseconds} * interval '1 millisecond',
            updated_at = clock_timestamp()
-     where name = (
-       select name from ${table}
-        where name = ${claim.name}
-          and (owner is null or owner = ${claim.owner} or lease_until < clock_timestamp()
-               or updated_at > clock_timestamp() + interval '5 seconds')
-          and (${claim.evenIfStopped} or status <> 'stopped')
-          for update skip locked)
+      from free where name = of_name and partition = of_partition
     returning ${checkpointColumns}`.execute(db);
-  if (rows[0] === undefined) return undefined;
-  const checkpoint = checkpointFrom(rows[0]);
-  const lease: Lease = {
-    table: claim.table,
-    name: claim.name,
-    owner: claim.owner,
-    milliseconds: claim.milliseconds,
-    epoch: checkpoint.epoch,
-    position: checkpoint.position,
-    anchor: checkpoint.anchor,
-    ledgerId: checkpoint.ledgerId,
-    renewedAt,
-  };
-  return { lease, checkpoint };
+  const taken = new Map<Position, { lease: Lease; checkpoint: Checkpoint }>();
+  for (const checkpoint of rows.map(checkpointFrom)) {
+    const { partition, epoch, position, anchor, ledgerId } = checkpoint;
+    const together = taken.get(position);
+    if (together) together.lease.epochs.set(partition, epoch);
+    else {
+      const { table, name, owner, milliseconds } = claim;
+      const epochs = new Map([[partition, epoch]]);
+      const own = { table, name, owner, milliseconds, epochs, position, anchor, ledgerId };
+      taken.set(position, { lease: { ...own, renewedAt }, checkpoint });
+    }
+  }
+  return [...taken.values()];
 }
 
 export interface Advance {
   readonly to: Position;
   readonly anchor: Anchor | undefined;
   readonly ledgerId: string | undefined;
-  /** Events applied by this step. */
-  readonly applied: number;
+  /** Events that this step applied, by partition; each counts in one. */
+  readonly applied: ReadonlyMap<number, number>;
   /**
    * Everything recorded before this moment of the process's monotonic clock (`performance.now()`) is in the
    * rows with this step. Undefined where the step does not know more than what is stored.
@@ -96,15 +101,15 @@ export interface Advance {
 }
 
 /**
- * Moves the checkpoint and renews the lease. The rows of the same transaction `tx` go to `schema`: it
- * becomes the search path. The row stays locked until `tx` ends, which keeps every other runner out; should
- * this process freeze meanwhile, the database ends the transaction after the lease's time.
+ * Moves the checkpoints and renews the lease. The rows of the same transaction `tx` go to `schema`: it
+ * becomes the search path. The checkpoints stay locked until `tx` ends, which keeps every other runner out;
+ * should this process freeze meanwhile, the database ends the transaction after the lease's time.
  *
  * The commit does not wait for the disk. Rows and checkpoint are lost or kept together, and the log, which
  * both come from, is durable: what a crash of the database takes back is applied again.
  *
- * Throws OwnershipLost where epoch or position are not what this owner knows. The caller sets the lease's
- * position once `tx` is committed (`advanced`).
+ * Throws OwnershipLost where epoch or position of any partition are not what this owner knows. The caller
+ * sets the lease's position once `tx` is committed (`advanced`).
  */
 export async function advance(
   tx: Kysely<unknown>,
@@ -117,20 +122,37 @@ export async function advance(
   const idle = setting('idle_in_transaction_session_timeout', String(lease.milliseconds));
   const deferred = setting('synchronous_commit', 'off');
   const { rows } = await sql`
+    with ${held(lease, step.applied)}
     update ${tableOf(lease.table)}
        set position = ${step.to}::bigint,
            anchor_position = ${step.anchor?.position ?? '0'}::bigint,
            event_id = ${step.anchor?.eventId ?? null},
            ledger_id = ${step.ledgerId ?? null},
-           applied = applied + ${step.applied},
+           applied = applied + just_applied,
            caught_up_at = case when caught_up_at > clock_timestamp() then ${caughtUpAt}
                                else greatest(caught_up_at, ${caughtUpAt}) end,
            lease_until = clock_timestamp() + ${lease.milliseconds} * interval '1 millisecond',
            updated_at = clock_timestamp()
-     where name = ${lease.name} and epoch = ${lease.epoch}::bigint
+      from held where name = of_name and partition = of_partition
        and position = ${lease.position}::bigint
     returning name ${idle} ${deferred} ${path}`.execute(tx);
-  if (rows.length === 0) throw new OwnershipLost(lease.name);
+  if (rows.length < lease.epochs.size) throw new OwnershipLost(lease.name);
+}
+
+/**
+ * The rows of a lease, as far as they are still its own, locked in the order of their numbers: whoever
+ * waits for several of them waits in the same order.
+ */
+function held(lease: Lease, applied?: Advance['applied']) {
+  const partitions = [...lease.epochs.keys()];
+  return sql`held as materialized (
+    select c.name as of_name, c.partition as of_partition, own.applied as just_applied
+      from ${tableOf(lease.table)} c, unnest(${partitions}::integer[],
+             ${[...lease.epochs.values()]}::bigint[],
+             ${partitions.map((partition) => applied?.get(partition) ?? 0)}::integer[])
+           as own (partition, epoch, applied)
+     where c.name = ${lease.name} and c.partition = own.partition and c.epoch = own.epoch
+     order by c.partition for update of c)`;
 }
 
 /** For the rest of the transaction. */
@@ -148,12 +170,13 @@ export function advanced(lease: Lease, step: Advance): void {
 /** Only more time. Throws OwnershipLost. */
 export async function renew(db: Kysely<unknown>, lease: Lease): Promise<void> {
   const asked = performance.now();
-  const { numAffectedRows } = await sql`
+  const { numAffectedRows = 0n } = await sql`
+    with ${held(lease)}
     update ${tableOf(lease.table)}
        set lease_until = clock_timestamp() + ${lease.milliseconds} * interval '1 millisecond',
            updated_at = clock_timestamp()
-     where name = ${lease.name} and epoch = ${lease.epoch}::bigint`.execute(db);
-  if (numAffectedRows === 0n) throw new OwnershipLost(lease.name);
+      from held where name = of_name and partition = of_partition`.execute(db);
+  if (numAffectedRows < lease.epochs.size) throw new OwnershipLost(lease.name);
   lease.renewedAt = asked;
 }
 
@@ -165,23 +188,52 @@ export async function assertHeld(db: Kysely<unknown>, lease: Lease): Promise<voi
   if (performance.now() - lease.renewedAt > lease.milliseconds / 2) await renew(db, lease);
 }
 
-/** Lets another runner take over at once. Nothing happens where the lease was lost. */
+/** Lets another runner take over at once. Nothing happens to what was lost. */
 export async function release(db: Kysely<unknown>, lease: Lease): Promise<void> {
   await sql`
+    with ${held(lease)}
     update ${tableOf(lease.table)}
        set owner = null, lease_until = null, updated_at = clock_timestamp()
-     where name = ${lease.name} and epoch = ${lease.epoch}::bigint`.execute(db);
+      from held where name = of_name and partition = of_partition`.execute(db);
 }
 
 /** Records why it stands still, and gives the lease back: nobody takes it up until it is resumed. */
 export async function stopWith(db: Kysely<unknown>, lease: Lease, reason: MustStop): Promise<void> {
   const error = { position: reason.position, code: reason.code, message: reason.message };
-  const { numAffectedRows } = await sql`
+  const { numAffectedRows = 0n } = await sql`
+    with ${held(lease)}
     update ${tableOf(lease.table)}
        set status = 'stopped', error = ${JSON.stringify(error)}::jsonb, owner = null,
            lease_until = null, updated_at = clock_timestamp()
-     where name = ${lease.name} and epoch = ${lease.epoch}::bigint`.execute(db);
-  if (numAffectedRows === 0n) throw new OwnershipLost(lease.name);
+      from held where name = of_name and partition = of_partition`.execute(db);
+  if (numAffectedRows < lease.epochs.size) throw new OwnershipLost(lease.name);
+}
+
+/** Cuts these partitions off a lease, as one of their own. What is left may be empty. */
+export function splitOff(lease: Lease, partitions: Iterable<number>): Lease {
+  const epochs = new Map<number, string>();
+  for (const partition of partitions) {
+    const epoch = lease.epochs.get(partition);
+    if (epoch !== undefined) epochs.set(partition, epoch);
+    lease.epochs.delete(partition);
+  }
+  return { ...lease, epochs };
+}
+
+/** Two leases that have come to the same position go on as one. */
+export function join(lease: Lease, joining: Lease): void {
+  if (joining.position !== lease.position)
+    throw new Error(`partitions at ${joining.position} can not join those at ${lease.position}`);
+  for (const [partition, epoch] of joining.epochs) lease.epochs.set(partition, epoch);
+  joining.epochs.clear();
+  lease.renewedAt = Math.min(lease.renewedAt, joining.renewedAt);
+}
+
+/** The epoch of what is driven in one piece: a reactor or a rebuild. */
+export function epochOf(lease: Lease): string {
+  const [epoch] = lease.epochs.values();
+  if (epoch === undefined) throw new OwnershipLost(lease.name);
+  return epoch;
 }
 
 /** Sets what was stopped going again; true where it was stopped. */
@@ -190,10 +242,10 @@ export async function resume(
   table: CheckpointTable,
   name: string,
 ): Promise<boolean> {
-  const { numAffectedRows } = await sql`
+  const { numAffectedRows = 0n } = await sql`
     update ${tableOf(table)} set status = 'running', error = null, updated_at = clock_timestamp()
      where name = ${name} and status = 'stopped'`.execute(db);
-  return numAffectedRows === 1n;
+  return numAffectedRows > 0n;
 }
 
 /** Names that are not qualified are this schema's, and never those of a temporary table. */

@@ -31,6 +31,8 @@ export interface ReadOptions {
   /** At most this many events a page. */
   readonly limit: number;
   readonly categories?: readonly string[];
+  /** Streams whose events are wanted: others may be left out, undecoded. A page that is short proves nothing then. */
+  readonly concerns?: (stream: StreamName) => boolean;
 }
 
 export interface LogPage {
@@ -95,7 +97,7 @@ export function readingFailure(error: unknown): Error {
   if (error instanceof LedgerCorrupt)
     return new MustStop(error.position, 'ledger-corrupt', error.reason);
   if (error instanceof CannotDecode)
-    return new MustStop(error.position, 'cannot-decode', error.reason);
+    return new MustStop(error.position, 'cannot-decode', error.reason, error.stream);
   return new LogFailed(error);
 }
 

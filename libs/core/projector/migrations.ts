@@ -3,6 +3,7 @@ import { type Kysely, sql } from 'kysely';
 /** The schema of this part, in steps; each runs once, in a transaction, as the owner of the database. */
 export const migrations: readonly { name: string; up(db: Kysely<unknown>): Promise<void> }[] = [
   { name: '0001-checkpoints', up: (db) => run(db, CHECKPOINTS) },
+  { name: '0002-partitions', up: (db) => run(db, PARTITIONS) },
 ];
 
 async function run(db: Kysely<unknown>, script: string): Promise<void> {
@@ -80,4 +81,26 @@ REVOKE ALL ON FUNCTION projector.create_rebuild_schema(text) FROM PUBLIC;
 GRANT USAGE ON SCHEMA projector TO ledger_runtime;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA projector TO ledger_runtime;
 GRANT EXECUTE ON FUNCTION projector.create_rebuild_schema(text) TO ledger_runtime;
+`;
+
+/**
+ * A checkpoint for each partition of a projection; what is projected in one piece, reactors and rebuilds
+ * have partition 0 alone. Processes that follow projections say in `members` that they are there.
+ */
+const PARTITIONS = `
+ALTER TABLE projector.checkpoints
+  ADD COLUMN partition integer NOT NULL DEFAULT 0 CHECK (partition BETWEEN 0 AND 1023),
+  DROP CONSTRAINT checkpoints_pkey,
+  ADD PRIMARY KEY (name, partition);
+ALTER TABLE projector.rebuilds
+  ADD COLUMN partition integer NOT NULL DEFAULT 0 CHECK (partition = 0);
+
+CREATE TABLE projector.members (
+  name text NOT NULL,
+  owner text NOT NULL,
+  version integer NOT NULL,
+  until timestamptz NOT NULL,
+  PRIMARY KEY (name, owner)
+) WITH (autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
+GRANT SELECT, INSERT, UPDATE, DELETE ON projector.members TO ledger_runtime;
 `;

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely';
 import type { StreamName } from '#core/kernel/ids.js';
 import type { Position } from '#core/kernel/position.js';
 import { OwnershipLost } from './failure.js';
-import type { Lease } from './lease.js';
+import { epochOf, type Lease } from './lease.js';
 
 /** An event whose effect failed, or that waits behind one of the same stream. */
 export interface Parked {
@@ -108,7 +108,7 @@ export async function unpark(
   const { rows } = await sql`
     with done as (
       delete from projector.parked p using projector.checkpoints c
-       where c.name = p.reactor and c.epoch = ${lease.epoch}::bigint
+       where c.name = p.reactor and c.epoch = ${epochOf(lease)}::bigint
          and p.reactor = ${lease.name} and p.position = ${position}::bigint
       returning p.position
     ), following as (
@@ -128,7 +128,7 @@ export async function postpone(db: Kysely<unknown>, lease: Lease, event: Parked)
        set attempts = ${event.attempts}, reason = ${event.reason},
            next_attempt_at = clock_timestamp() + ${event.delay ?? 0} * interval '1 millisecond'
       from projector.checkpoints c
-     where c.name = p.reactor and c.epoch = ${lease.epoch}::bigint
+     where c.name = p.reactor and c.epoch = ${epochOf(lease)}::bigint
        and p.reactor = ${lease.name} and p.position = ${event.position}::bigint`.execute(db);
   if (numAffectedRows === 0n) throw new OwnershipLost(lease.name);
 }

@@ -1,16 +1,25 @@
 import type { Kysely } from 'kysely';
+import type { StreamName } from '#core/kernel/ids.js';
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
-import { type Checkpoint, readCheckpoints, type Status, type StopReason } from './checkpoint.js';
+import {
+  type Checkpoint,
+  readCheckpoints,
+  readPartitions,
+  type Status,
+  type StopReason,
+  wholeOf,
+} from './checkpoint.js';
 import type { Notice, Surroundings } from './keep.js';
 import { resume } from './lease.js';
 import { type LogReader, settled } from './log-reader.js';
 import { countParked, hurry } from './parked.js';
-import type { Projection } from './projection.js';
+import { partitionFor, partitionsOf, type Projection } from './projection.js';
 import { type Reactor, type ReactorOptions, ReactorRunner } from './reactor.js';
 import { rebuild, type RebuildOptions } from './rebuild.js';
 import { ProjectionRunner, type RunnerOptions } from './runner.js';
+import { Sharing } from './sharing.js';
 import { checkName } from './tables.js';
-import { Waiting } from './waiting.js';
+import { type Place, Waiting } from './waiting.js';
 
 export interface ProjectorOptions {
   /**
@@ -54,6 +63,18 @@ export interface ProjectionStatus {
   readonly rebuild: RebuildStatus | undefined;
   /** Events of a reactor whose effect failed, and those that wait behind them. */
   readonly parked: number;
+  /** In order; what is said above is of the one that is furthest behind, or stopped. */
+  readonly partitions: readonly PartitionStatus[];
+}
+
+export interface PartitionStatus {
+  readonly partition: number;
+  readonly status: Status;
+  readonly position: Position;
+  readonly laggingSeconds: number;
+  /** How often it changed hands. */
+  readonly epoch: string;
+  readonly owner: string | undefined;
 }
 
 export interface RebuildStatus {
@@ -74,6 +95,7 @@ export class Projector {
   private readonly surroundings: Surroundings;
   private readonly runners: ReadonlyMap<string, ProjectionRunner | ReactorRunner>;
   private readonly waiting: Waiting;
+  private readonly sharing: Sharing;
   private closing = new AbortController();
   private readonly rebuilding = new Set<Promise<unknown>>();
   private running:
@@ -92,16 +114,24 @@ export class Projector {
     this.waiting = new Waiting(
       db,
       (name) => versions.get(name),
-      (name) => this.runners.get(name)?.leading ?? false,
-      (name) => {
-        const runner = this.runners.get(name);
-        if (runner?.leading) runner.nudge.fire();
-      },
+      ({ name, partition }) => this.runners.get(name)?.holds(partition) ?? false,
+      (name) => this.runners.get(name)?.nudge.fire(),
     );
+    const { owner, leaseMilliseconds } = this.surroundings;
+    this.sharing = new Sharing(db, owner, projections, leaseMilliseconds, (name) => {
+      const runner = this.runners.get(name);
+      if (runner instanceof ProjectionRunner) runner.shareChanged();
+    });
     const runners = [
       ...projections.map(
         (projection) =>
-          new ProjectionRunner(this.surroundings, projection, this.waiting, options.runner),
+          new ProjectionRunner(
+            this.surroundings,
+            projection,
+            this.waiting,
+            this.sharing,
+            options.runner,
+          ),
       ),
       ...reactors.map(
         (reactor) => new ReactorRunner(this.surroundings, reactor, this.waiting, options.reactor),
@@ -120,8 +150,19 @@ export class Projector {
     const started = [...this.runners.values()].filter((runner) =>
       runner instanceof ProjectionRunner ? projections : reactors,
     );
-    const ended = Promise.all(started.map((one) => one.run(stopping.signal)));
+    const sharing = projections ? [this.sharing.run(stopping.signal)] : [];
+    const ended = Promise.all([...started.map((one) => one.run(stopping.signal)), ...sharing]);
     this.running = { stopping, ended };
+  }
+
+  /**
+   * Where another process is there to go on: finishes the batches under way and leaves everything to it,
+   * while this one still waits and asks for those it answers. Alone, it goes on until `stop`.
+   */
+  async handOver(): Promise<void> {
+    if (!this.sharing.hasOthers) return;
+    this.running?.stopping.abort();
+    await this.running?.ended;
   }
 
   /**
@@ -141,14 +182,33 @@ export class Projector {
   /**
    * True as soon as all of these have committed everything up to `position`; false after `timeoutMs`, on
    * abort, or as soon as one of them is stopped before it. A token from a command is such a position. With
-   * a `timeoutMs` of 0 it tells how things are now.
+   * a `timeoutMs` of 0 it tells how things are now. With `streams`, only the partitions that these are in
+   * have to come so far.
    */
   waitFor(
     position: Position,
     names: readonly string[],
-    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+    options: {
+      readonly timeoutMs: number;
+      readonly signal?: AbortSignal;
+      readonly streams?: readonly StreamName[];
+    },
   ): Promise<boolean> {
-    return this.waiting.waitFor(position, names, options);
+    const places = names.flatMap((name) => this.placesOf(name, options.streams));
+    return this.waiting.waitFor(position, places, options);
+  }
+
+  /** The partitions that these streams are in, of a projection by name; all of them where none are given. */
+  placesOf(name: string, streams?: readonly StreamName[]): readonly Place[] {
+    const runner = this.runners.get(name);
+    if (!(runner instanceof ProjectionRunner)) return [{ name, partition: 0 }];
+    const { projection } = runner;
+    const own = streams?.map((stream) => partitionFor(projection, stream));
+    const partitions =
+      own === undefined || own.includes(undefined)
+        ? partitionsOf(projection)
+        : new Set(own as number[]);
+    return [...partitions].map((partition) => ({ name, partition }));
   }
 
   /** How far each is, by name, as the database has it now. */
@@ -159,8 +219,9 @@ export class Projector {
   /** In the order in which they were given, projections first; also those that another process drives. */
   async status(): Promise<readonly ProjectionStatus[]> {
     const { db, log } = this.surroundings;
-    const [live, rebuilds, parked, head] = await Promise.all([
-      this.checkpoints(),
+    const names = [...this.runners.keys()];
+    const [all, rebuilds, parked, head] = await Promise.all([
+      readPartitions(db, { names }),
       readCheckpoints(db, { table: 'rebuilds' }),
       countParked(db),
       // Status is asked for most when something is away; then the log's end is not known.
@@ -170,7 +231,8 @@ export class Projector {
       ),
     ]);
     return [...this.runners].map(([name, runner]) => {
-      const checkpoint = live.get(name);
+      const parts = all.filter((one) => one.name === name);
+      const checkpoint = parts.length > 0 ? wholeOf(parts as [Checkpoint]) : undefined;
       const rebuilding = rebuilds.get(name);
       return {
         ...stateOf(runner, checkpoint, rebuilding),
@@ -190,6 +252,14 @@ export class Projector {
           error: rebuilding.error,
         },
         parked: parked.get(name) ?? 0,
+        partitions: parts.map((one) => ({
+          partition: one.partition,
+          status: stateOf(runner, one, rebuilding).status,
+          position: one.position,
+          laggingSeconds: lagOf(one, head),
+          epoch: one.epoch,
+          owner: one.owner,
+        })),
       };
     });
   }
@@ -235,6 +305,7 @@ export class Projector {
       void ended.then(() => this.rebuilding.delete(ended));
       switched.set(projection.name, await rebuilding);
       this.waiting.forget(projection.name);
+      this.sharing.lookAgain();
       this.runners.get(projection.name)?.nudge.fire();
     }
     return switched;

@@ -60,7 +60,7 @@ const DRAIN = 100;
 export class ReactorRunner {
   readonly retries = new Retries();
   readonly nudge = new Nudge();
-  leading = false;
+  private leading = false;
   private evenIfStopped = true;
   private turnOf: ReactorTurn | undefined;
 
@@ -77,10 +77,15 @@ export class ReactorRunner {
     while (!signal.aborted) {
       const result = await this.turn(signal);
       this.leading = false;
-      if (result === 'stopped') this.watcher.stopped(this.reactor.name);
+      if (result === 'stopped') this.watcher.stopped(this.reactor.name, [0]);
       if (result === 'busy' || result === 'stopped' || result === 'lost')
         await this.nudge.sleep(result === 'lost' ? 20 : standby, signal);
     }
+  }
+
+  /** Whether this process drives it now: a reactor is in one piece. */
+  holds(partition: number): boolean {
+    return this.leading && partition === 0;
   }
 
   /** Parked events are looked at now. */
@@ -99,7 +104,7 @@ export class ReactorRunner {
       return 'failed';
     }
     const turn = { table: 'checkpoints', name, evenIfStopped, signal, retries } as const;
-    return takeTurn(surroundings, turn, (lease) => this.lead(lease, signal));
+    return takeTurn(surroundings, turn, ([lease]) => this.lead(lease, signal));
   }
 
   private async lead(lease: Lease, signal: AbortSignal): Promise<void> {
@@ -121,10 +126,11 @@ export class ReactorRunner {
         lease,
         categories: reactor.categories,
         concerns: (event) => reactor.concerns?.(event) ?? true,
+        isOfLease: () => true,
         limit: options.limit ?? 100,
         signal: AbortSignal.any([signal, lost]),
         nudge,
-        wanted: () => watcher.wanted(reactor.name),
+        wanted: () => watcher.wanted(reactor.name, lease),
         onEvents: (events, mark) => turn.onEvents(events, mark),
         onProven: tell,
         onMoved,
@@ -239,7 +245,7 @@ class ReactorTurn {
 
   private async commit(events: readonly Recorded[], parked: readonly Parked[], mark: Mark) {
     const { lease } = this;
-    const step: Advance = { ...mark, applied: events.length };
+    const step: Advance = { ...mark, applied: new Map([[0, events.length]]) };
     // Of a page that was cut short, later events may have failed too: the next owner meets them again.
     const reached = new Set(events.map(({ position }) => position));
     const kept = parked.filter(({ position }) => reached.has(position));

@@ -1,6 +1,6 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
 import { comparePositions, earlierOf, type Position, START } from '#core/kernel/position.js';
-import { applyBatch, applyWithin, type Mark, markOf, type Target } from './apply.js';
+import { appliedBy, applyBatch, applyWithin, type Mark, markOf, type Target } from './apply.js';
 import {
   type Checkpoint,
   checkpointColumns,
@@ -8,11 +8,12 @@ import {
   ensureCheckpoint,
   readCheckpoints,
   type TableObject,
+  wholeOf,
 } from './checkpoint.js';
 import { describe, isPassing, MustStop, OwnershipLost } from './failure.js';
 import { proveCheckpoint } from './follow.js';
 import { Retries, type Surroundings, takeTurn, type TurnResult } from './keep.js';
-import { type Advance, advanced, type Lease, whileRenewing } from './lease.js';
+import { type Advance, advanced, epochOf, type Lease, whileRenewing } from './lease.js';
 import { ledgerIdOf, pagesToHead, reading } from './log-reader.js';
 import { Nudge } from './nudge.js';
 import type { Projection } from './projection.js';
@@ -34,9 +35,11 @@ import {
  *
  *   1. tables in the schema rebuild_<name>, filled from the log's beginning, with a checkpoint of their own
  *      (projector.rebuilds): a rebuild that was killed goes on where it was;
- *   2. near the log's end: lock the live checkpoint, which stops the live runner between two batches;
- *      apply what came meanwhile, at least as far as the live rows are; wait briefly until nobody reads;
- *      drop the live tables, move the new ones into read_models, replace the checkpoint, commit.
+ *   2. near the log's end: lock the live checkpoints, which stops the live runners between two batches;
+ *      apply what came meanwhile, at least as far as any live row is; wait briefly until nobody reads;
+ *      drop the live tables, move the new ones into read_models, replace the checkpoints, commit.
+ *
+ * One process fills the tables of all partitions; from the switch on each has its checkpoint again.
  *
  * A reader sees the one or the other and never less than before. A statement that waits for a table while
  * it is replaced looks its name up again once the lock is free and reads the new one; prepared statements
@@ -92,7 +95,8 @@ export async function rebuild(
   const signal = options.signal ?? new AbortController().signal;
   const retries = new Retries();
   const nudge = new Nudge();
-  await ensureCheckpoint(surroundings.db, 'checkpoints', projection.name, 'projection');
+  const { name, partitions } = projection;
+  await ensureCheckpoint(surroundings.db, 'checkpoints', name, 'projection', partitions);
   for (let fromScratch = options.fromScratch ?? false; ;) {
     signal.throwIfAborted();
     const begun = () => (fromScratch = false);
@@ -137,7 +141,7 @@ export async function rebuildTurn(
   const result = await takeTurn(
     surroundings,
     { ...turn, table: 'rebuilds', name },
-    async (lease, checkpoint) => {
+    async ([lease], checkpoint) => {
       switchedAt = await new Rebuild(surroundings, projection, turn, lease).run(checkpoint);
     },
   );
@@ -225,14 +229,14 @@ class Rebuild {
         update projector.rebuilds
            set version = ${projection.version}, position = 0, anchor_position = 0, event_id = null,
                ledger_id = null, applied = 0, caught_up_at = null
-         where name = ${lease.name} and epoch = ${lease.epoch}::bigint`.execute(tx);
+         where name = ${lease.name} and epoch = ${epochOf(lease)}::bigint`.execute(tx);
       if (numAffectedRows === 0n) throw new OwnershipLost(lease.name);
       const made = await createBeside(tx, projection);
       await sql`update projector.rebuilds set objects = ${JSON.stringify(made)}::jsonb
                  where name = ${lease.name}`.execute(tx);
       return made;
     });
-    advanced(lease, { to: START, anchor: undefined, ledgerId: undefined, applied: 0 });
+    advanced(lease, { to: START, anchor: undefined, ledgerId: undefined, applied: new Map() });
     this.done = 0;
     return objects;
   }
@@ -269,15 +273,16 @@ class Rebuild {
         await sql`select set_config('lock_timeout', '5s', true),
                          set_config('statement_timeout', '0', true)`.execute(tx);
         const seen = await this.live(tx, sql``);
-        const old = await present(tx, LIVE_SCHEMA, seen.objects);
+        const old = await present(tx, LIVE_SCHEMA, seen[0]?.objects ?? []);
         await keepVacuumOut(tx, LIVE_SCHEMA, old);
         await keepVacuumOut(tx, target.schema, fresh);
         const live = await this.live(tx, sql`for update`);
-        if (live.version !== seen.version) throw new NotNow();
+        if (live[0]?.version !== seen[0]?.version || live.length !== seen.length)
+          throw new NotNow();
         await this.catchUp(tx, within, live);
         await keepReadersOut(tx, old, SWITCH_PATIENCE);
         await switchIn(tx, projection, fresh, old);
-        await this.replaceCheckpoint(tx);
+        await this.replaceCheckpoints(tx, live);
       });
       return within.position;
     } catch (error) {
@@ -290,20 +295,24 @@ class Rebuild {
   private async live(
     tx: Transaction<unknown>,
     locking: ReturnType<typeof sql>,
-  ): Promise<Checkpoint> {
+  ): Promise<readonly Checkpoint[]> {
     const { rows } = await sql`select ${checkpointColumns} from projector.checkpoints
-      where name = ${this.projection.name} ${locking}`.execute(tx);
-    return checkpointFrom(rows[0]);
+      where name = ${this.projection.name} order by partition ${locking}`.execute(tx);
+    return rows.map(checkpointFrom);
   }
 
-  private async catchUp(tx: Transaction<unknown>, within: Lease, live: Checkpoint): Promise<void> {
+  private async catchUp(
+    tx: Transaction<unknown>,
+    within: Lease,
+    live: readonly Checkpoint[],
+  ): Promise<void> {
     const limit = this.turn.limit ?? LIMIT;
     try {
       // Also where nothing came: it proves the ownership and locks the row.
       await this.applyAndMove(tx, within, { events: [], scannedTo: within.position });
       for await (const page of this.pages(limit, within)) {
         await this.applyAndMove(tx, within, page);
-        if (page.events.length < limit && !isBehind(within, live)) break;
+        if (page.events.length < limit && !live.some((one) => isBehind(within, one))) break;
       }
     } catch (error) {
       if (error instanceof OwnershipLost) throw error;
@@ -311,9 +320,12 @@ class Rebuild {
       throw new NotNow(error);
     }
     // Rows made from another log, or one that was cut, are no measure.
-    const comparable = live.ledgerId === undefined || live.ledgerId === within.ledgerId;
-    if (comparable && live.error?.code !== 'checkpoint-not-in-log' && isBehind(within, live))
-      throw new NotNow();
+    const comparable = live.filter(
+      ({ ledgerId, error }) =>
+        (ledgerId === undefined || ledgerId === within.ledgerId) &&
+        error?.code !== 'checkpoint-not-in-log',
+    );
+    if (comparable.some((one) => isBehind(within, one))) throw new NotNow();
   }
 
   private async applyAndMove(
@@ -322,23 +334,28 @@ class Rebuild {
     page: Parameters<typeof markOf>[1],
   ): Promise<void> {
     const { events } = page;
-    const step: Advance = { ...(await this.mark(page, within)), applied: events.length };
+    const applied = appliedBy(this.projection, within, events);
+    const step: Advance = { ...(await this.mark(page, within)), applied };
     await applyWithin(tx, this.target, within, events, step);
     advanced(within, step);
   }
 
-  private async replaceCheckpoint(tx: Transaction<unknown>): Promise<void> {
-    const { name } = this.projection;
+  /** As many as this version has partitions, all where the rebuild is, under epochs that nobody was given yet. */
+  private async replaceCheckpoints(
+    tx: Transaction<unknown>,
+    live: readonly Checkpoint[],
+  ): Promise<void> {
+    const { name, partitions } = this.projection;
+    const epoch = live.reduce((last, one) => Math.max(last, Number(one.epoch)), 0) + 1;
+    await sql`delete from projector.checkpoints where name = ${name}`.execute(tx);
     await sql`
-      update projector.checkpoints live
-         set version = built.version, position = built.position,
-             anchor_position = built.anchor_position, event_id = built.event_id,
-             ledger_id = built.ledger_id, applied = built.applied, objects = built.objects,
-             caught_up_at = greatest(live.caught_up_at, built.caught_up_at),
-             epoch = live.epoch + 1, owner = null, lease_until = null,
-             status = 'running', error = null, updated_at = clock_timestamp()
-        from projector.rebuilds built
-       where built.name = live.name and live.name = ${name}`.execute(tx);
+      insert into projector.checkpoints (name, partition, kind, version, position, anchor_position,
+             event_id, ledger_id, applied, objects, caught_up_at, epoch)
+      select name, of_partition, kind, version, position, anchor_position, event_id, ledger_id,
+             case of_partition when 0 then applied else 0 end, objects,
+             greatest(caught_up_at, ${wholeOf(live as [Checkpoint]).caughtUpAt ?? null}), ${epoch}
+        from projector.rebuilds, generate_series(0, ${partitions - 1}) as of_partition
+       where name = ${name}`.execute(tx);
     await sql`delete from projector.rebuilds where name = ${name}`.execute(tx);
   }
 

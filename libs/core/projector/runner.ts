@@ -1,14 +1,13 @@
 import { sql } from 'kysely';
 import type { Position } from '#core/kernel/position.js';
-import { applyBatch, type Target } from './apply.js';
 import { type Checkpoint, ensureCheckpoint, readCheckpoints } from './checkpoint.js';
+import { Driving } from './driving.js';
 import { OwnershipLost } from './failure.js';
-import { followUnderLease } from './follow.js';
 import { Retries, type Surroundings, takeTurn, type TurnResult } from './keep.js';
-import type { Lease } from './lease.js';
 import { Nudge } from './nudge.js';
 import type { Projection } from './projection.js';
 import { rebuildTurn } from './rebuild.js';
+import type { Sharing } from './sharing.js';
 import {
   createBeside,
   creating,
@@ -18,25 +17,23 @@ import {
   switchIn,
 } from './tables.js';
 
-/** Events a batch: large enough that a commit a batch costs little, small enough to be visible soon. */
-const LIMIT = 1_000;
 /** How often it is looked whether the lease can be had, in milliseconds. */
 const STANDBY = 1_000;
 /** How often a runner of older code looks whether it is wanted again. */
 const OUTDATED = 5_000;
 
-/** How far rows are committed, and under which ownership. */
+/** How far rows are committed, and under which ownership of which partitions. */
 export interface Step {
-  readonly epoch: string;
+  readonly epochs: ReadonlyMap<number, string>;
   readonly position: Position;
 }
 
 /** What a runner tells of its steps, to whoever waits in this process. */
 export interface Watcher {
-  /** A position that somebody waits for. */
-  wanted(name: string): Position | undefined;
+  /** A position that somebody waits for, in one of these partitions. */
+  wanted(name: string, held: Pick<Step, 'epochs'>): Position | undefined;
   passed(name: string, version: number, step: Step): void;
-  stopped(name: string): void;
+  stopped(name: string, partitions: Iterable<number>): void;
 }
 
 export interface RunnerOptions {
@@ -45,14 +42,13 @@ export interface RunnerOptions {
 }
 
 /**
- * Drives one projection while this process owns it, and stands by while another one does. Tables of older
- * code, and tables that somebody dropped, are rebuilt first.
+ * Drives this process's share of one projection's partitions, and stands by while it has none. Tables of
+ * older code, and tables that somebody dropped, are rebuilt first.
  */
 export class ProjectionRunner {
   readonly retries = new Retries();
   readonly nudge = new Nudge();
-  /** Whether this process drives it now. */
-  leading = false;
+  private driving: Driving | undefined;
   /** What was stopped is tried once more when a process starts. */
   private evenIfStopped = true;
   private reportedOutdated = false;
@@ -61,18 +57,29 @@ export class ProjectionRunner {
     private readonly surroundings: Surroundings,
     readonly projection: Projection,
     private readonly watcher: Watcher,
+    private readonly sharing: Sharing,
     private readonly options: RunnerOptions = {},
   ) {}
+
+  /** Whether this process drives that partition now. */
+  holds(partition: number): boolean {
+    return this.driving?.holds(partition) ?? false;
+  }
 
   /** Until `signal` aborts; then the present batch is finished and the lease given back. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const result = await this.turn(signal);
-      this.leading = false;
-      if (result === 'stopped') this.watcher.stopped(this.projection.name);
+      this.driving = undefined;
       if (result === 'busy' || result === 'stopped' || result === 'lost')
         await this.nudge.sleep(result === 'lost' ? 20 : this.standby(), signal);
     }
+  }
+
+  /** Other partitions are this process's to drive than before. */
+  shareChanged(): void {
+    this.driving?.shareChanged();
+    this.nudge.fire();
   }
 
   private standby(): number {
@@ -84,6 +91,7 @@ export class ProjectionRunner {
     const { name, version } = this.projection;
     try {
       const { live, rebuilding, whole } = await this.look();
+      if (signal.aborted) return 'busy';
       if (live.version > version) return await this.standBack(live, signal);
       const isOld = live.version !== 0 && live.version < version;
       if (isOld || !whole || (live.version === 0 && rebuilding))
@@ -92,18 +100,37 @@ export class ProjectionRunner {
       await retries.wait(surroundings, name, error, signal);
       return 'failed';
     }
+    const partitions = [...this.sharing.of(name)];
+    if (partitions.length === 0) return 'busy';
     const { evenIfStopped } = this;
-    const turn = { table: 'checkpoints', name, evenIfStopped, signal, retries } as const;
-    return takeTurn(surroundings, turn, (lease, checkpoint) =>
-      this.lead(lease, checkpoint, signal),
-    );
+    const turn = {
+      table: 'checkpoints',
+      name,
+      partitions,
+      evenIfStopped,
+      signal,
+      retries,
+    } as const;
+    return takeTurn(surroundings, turn, async (leases, checkpoint) => {
+      this.evenIfStopped = false;
+      if (checkpoint.version === 0) await this.createLive();
+      else if (checkpoint.version !== version) return;
+      this.driving = new Driving(surroundings, this.projection, leases, {
+        ...this.options,
+        nudge: this.nudge,
+        retries,
+        watcher: this.watcher,
+        wanted: () => this.sharing.of(name),
+      });
+      await this.driving.run(signal);
+    });
   }
 
   private async look(): Promise<{ live: Checkpoint; rebuilding: boolean; whole: boolean }> {
     const { db } = this.surroundings;
-    const { name } = this.projection;
+    const { name, partitions } = this.projection;
     const names = [name];
-    const live = await ensureCheckpoint(db, 'checkpoints', name, 'projection');
+    const live = await ensureCheckpoint(db, 'checkpoints', name, 'projection', partitions);
     const rebuilding =
       live.version === 0 && (await readCheckpoints(db, { table: 'rebuilds', names })).has(name);
     const { objects } = live;
@@ -111,54 +138,23 @@ export class ProjectionRunner {
     return { live, rebuilding, whole };
   }
 
-  private async lead(lease: Lease, checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
-    const { surroundings, projection, watcher, nudge, retries } = this;
-    const { name, version, categories } = projection;
-    this.evenIfStopped = false;
-    if (checkpoint.version === 0) {
-      if (!(await this.createLive(lease))) return;
-    } else if (checkpoint.version !== version) return;
-    this.leading = true;
-    const { db, log } = surroundings;
-    const target: Target = { db, log, projection, schema: LIVE_SCHEMA, inBackground: false };
-    const tell = () => watcher.passed(name, version, lease);
-    const onMoved = () => {
-      retries.succeeded();
-      tell();
-    };
-    await followUnderLease({
-      db,
-      log,
-      lease,
-      categories,
-      concerns: (event) => projection.concerns?.(event) ?? true,
-      limit: this.options.limit ?? LIMIT,
-      signal,
-      nudge,
-      wanted: () => watcher.wanted(name),
-      onEvents: (events, mark) => applyBatch(target, lease, events, mark),
-      onProven: tell,
-      onMoved,
-    });
-  }
-
-  /** The very first tables, empty, where they are read. False where a rebuild is under way: it makes them. */
-  private async createLive(lease: Lease): Promise<boolean> {
+  /** The very first tables, empty, where they are read: made by the one who comes first. */
+  private async createLive(): Promise<void> {
     const { db } = this.surroundings;
     const { name, version } = this.projection;
-    return creating(db, async (tx) => {
+    await creating(db, async (tx) => {
       await lockProjection(tx, name);
       const rebuilds = await readCheckpoints(tx, { table: 'rebuilds', names: [name] });
-      if (rebuilds.has(name)) return false;
+      // A rebuild that is under way makes them.
+      if (rebuilds.has(name)) throw new OwnershipLost(name);
       const { numAffectedRows } = await sql`
         update projector.checkpoints set version = ${version}
-         where name = ${name} and epoch = ${lease.epoch}::bigint and version = 0`.execute(tx);
-      if (numAffectedRows === 0n) throw new OwnershipLost(name);
+         where name = ${name} and version = 0`.execute(tx);
+      if (numAffectedRows === 0n) return;
       const made = await createBeside(tx, this.projection);
       await switchIn(tx, this.projection, made, []);
       await sql`update projector.checkpoints set objects = ${JSON.stringify(made)}::jsonb
                  where name = ${name}`.execute(tx);
-      return true;
     });
   }
 

@@ -2,7 +2,12 @@ import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Recorded } from '#core/kernel/event.js';
 import { categoryOf, type StreamName } from '#core/kernel/ids.js';
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
-import type { Projection, ProjectionContext } from './projection.js';
+import {
+  partitionFor,
+  partitionsOf,
+  type Projection,
+  type ProjectionContext,
+} from './projection.js';
 import { searchPath } from './lease.js';
 import { LIVE_SCHEMA } from './tables.js';
 
@@ -12,7 +17,8 @@ import { LIVE_SCHEMA } from './tables.js';
  * Runs `events` through a projection, asks `read` for what came of them, and rolls everything back. The
  * tables lie where they are read live, so that `read` may be the slice's own query; where the projector's
  * migrations ran, there is a checkpoint too, at the last event. `batches` says how many events go into one
- * call of `apply` at most: the rows must be the same for every size.
+ * call of `apply` at most: the rows must be the same for every size, and where the partitions are fed
+ * `apart`, one after the other.
  *
  * `db` is the owner's, or the runtime role's after the migrations.
  */
@@ -21,13 +27,17 @@ export async function project<Rows>(
   projection: Projection,
   events: readonly Recorded[],
   read: (tx: Transaction<unknown>) => Promise<Rows>,
-  options: { readonly batches?: number } = {},
+  options: { readonly batches?: number; readonly apart?: boolean } = {},
 ): Promise<Rows> {
   let rows: { read: Rows } | undefined;
   try {
     await db.transaction().execute(async (tx) => {
       await prepare(tx, projection, events.at(-1));
-      await feed(projection, events, contextOver(tx, events), options.batches ?? events.length);
+      const all = partitionsOf(projection);
+      for (const partitions of options.apart ? all.map((one) => [one] as const) : [all]) {
+        const context = { ...contextOver(tx, events), partitions };
+        await feed(projection, events, context, options.batches ?? events.length);
+      }
       rows = { read: await read(tx) };
       throw new RollBack();
     });
@@ -50,10 +60,11 @@ async function prepare(
   await projection.create(tx);
   if (rows[0]?.checkpoints)
     await sql`
-      insert into projector.checkpoints (name, kind, version, position, caught_up_at)
-      values (${projection.name}, 'projection', ${projection.version},
-              ${last?.position ?? START}::bigint, clock_timestamp())
-      on conflict (name) do update set version = excluded.version, position = excluded.position,
+      insert into projector.checkpoints (name, partition, kind, version, position, caught_up_at)
+      select ${projection.name}, partition, 'projection', ${projection.version},
+             ${last?.position ?? START}::bigint, clock_timestamp()
+        from generate_series(0, ${projection.partitions - 1}) as partition
+      on conflict (name, partition) do update set version = excluded.version, position = excluded.position,
         caught_up_at = excluded.caught_up_at, status = 'running'`.execute(tx);
 }
 
@@ -69,14 +80,19 @@ async function feed(
   context: ProjectionContext,
   size: number,
 ): Promise<void> {
-  const followed = events.filter(({ stream }) =>
-    projection.categories.includes(categoryOf(stream)),
-  );
+  const followed = events.filter(({ stream }) => {
+    const own = partitionFor(projection, stream);
+    const isOfThese = own === undefined || context.partitions.includes(own);
+    return isOfThese && projection.categories.includes(categoryOf(stream));
+  });
   for (let start = 0; start < followed.length; start += size)
     await projection.apply(followed.slice(start, start + size), context);
 }
 
-function contextOver(tx: Transaction<unknown>, events: readonly Recorded[]): ProjectionContext {
+function contextOver(
+  tx: Transaction<unknown>,
+  events: readonly Recorded[],
+): Omit<ProjectionContext, 'partitions'> {
   return {
     tx,
     readStreams: (streams, upTo) =>

@@ -1,3 +1,4 @@
+import type { StreamName } from '#core/kernel/ids.js';
 import type { Position } from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
 import type { ReadModels } from '#core/platform/read-models.js';
@@ -21,8 +22,12 @@ export class ProjectedReadModels implements ReadModels {
     private readonly serving: readonly string[],
   ) {}
 
-  async waitFor(position: Position, names: readonly string[]): Promise<void> {
-    if (await this.projector.waitFor(position, names, { timeoutMs: PATIENCE })) return;
+  async waitFor(
+    position: Position,
+    names: readonly string[],
+    streams?: readonly StreamName[],
+  ): Promise<void> {
+    if (await this.projector.waitFor(position, names, { timeoutMs: PATIENCE, streams })) return;
     throw new Refused(
       'unavailable',
       'projection-lagging',
@@ -33,7 +38,7 @@ export class ProjectedReadModels implements ReadModels {
     );
   }
 
-  async mustBeFresh(names: readonly string[]): Promise<void> {
+  async mustBeFresh(names: readonly string[], streams?: readonly StreamName[]): Promise<void> {
     const now = performance.now();
     if (now - this.seenAt > LOOK_AGAIN_AFTER) {
       this.seenAt = now;
@@ -41,8 +46,8 @@ export class ProjectedReadModels implements ReadModels {
       // A failed look is no look: the next question asks again.
       this.seen.catch(() => (this.seenAt = -Infinity));
     }
-    for (const { name, status, laggingSeconds } of await this.seen)
-      if (names.includes(name) && (status !== 'running' || laggingSeconds > STALE_AFTER))
+    for (const { name, partition } of names.flatMap((one) => this.projector.placesOf(one, streams)))
+      if (!isFresh((await this.seen).find((one) => one.name === name)?.partitions[partition]))
         throw new Refused(
           'unavailable',
           'read-model-stale',
@@ -56,4 +61,8 @@ export class ProjectedReadModels implements ReadModels {
   visible(position: Position): Promise<boolean> {
     return this.projector.waitFor(position, this.serving, { timeoutMs: 0 });
   }
+}
+
+function isFresh(part: ProjectionStatus['partitions'][number] | undefined): boolean {
+  return part?.status === 'running' && part.laggingSeconds <= STALE_AFTER;
 }

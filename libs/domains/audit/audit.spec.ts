@@ -81,7 +81,8 @@ const readModels: ReadModels = {
     await db.transaction().execute(async (tx) => {
       await sql`set local search_path = read_models`.execute(tx);
       const readStreams = () => Promise.resolve(new Map());
-      if (events.length > 0) await new ReceiptsProjection().apply(events, { tx, readStreams });
+      if (events.length > 0)
+        await new ReceiptsProjection().apply(events, { tx, partitions: [0], readStreams });
     });
     projected = position;
   },

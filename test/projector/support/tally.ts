@@ -11,15 +11,17 @@ export function tally(
   options: {
     name?: string;
     version?: number;
+    partitions?: number;
     before?: (batch: readonly Recorded[]) => Promise<void> | void;
     after?: (batch: readonly Recorded[]) => Promise<void> | void;
   } = {},
 ): Projection {
-  const { name = 'tally', version = 1 } = options;
+  const { name = 'tally', version = 1, partitions = 1 } = options;
   return {
     name,
     version,
     categories: ['subject'],
+    partitions,
     async create(tx) {
       await sql`create table ${sql.id(name)} (
         stream text primary key, count integer not null, digest text not null,

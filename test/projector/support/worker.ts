@@ -17,6 +17,7 @@ export interface WorkerSettings {
   readonly slow?: number;
   readonly twin?: 'fence' | 'transaction';
   readonly version?: number;
+  readonly partitions?: number;
   /** Rebuilds and ends, rather than to follow the log. */
   readonly rebuild?: boolean;
 }
@@ -36,6 +37,7 @@ const db = connect(settings.url, { intercept: intercept[settings.twin ?? 'none']
 const projections: Projection[] = [
   tally({
     version: settings.version ?? 1,
+    partitions: settings.partitions ?? 1,
     before: perhapsDie,
     after: async () => {
       if (settings.slow) await sleep(settings.slow);

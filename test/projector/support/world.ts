@@ -88,8 +88,8 @@ function interceptOn(client: object, intercept: NonNullable<ConnectOptions['inte
 /** The broken twin of an owner that is fenced: it writes whatever happened since it was given the lease. */
 export function withoutFence(statement: string): string {
   return statement.replace(
-    /\b(epoch|position) = (\$\d+::bigint)(?=\s*(and|returning|$))/g,
-    '($2 is not null)',
+    /\b(?:c\.epoch = (own\.epoch)|position = (\$\d+::bigint)(?=\s*returning))/g,
+    '($1$2 is not null)',
   );
 }
 

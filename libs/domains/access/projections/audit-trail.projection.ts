@@ -53,6 +53,8 @@ const ACCOUNTED: Readonly<Record<PersonEventType, boolean>> = {
 export class AuditTrailProjection implements Projection {
   readonly name = 'audit-trail';
   readonly version = 1;
+  /** Read from its newest row on: there is one end to read from. */
+  readonly partitions = 1;
   readonly categories = [
     'access',
     'key',

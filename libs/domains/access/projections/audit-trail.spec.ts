@@ -134,7 +134,11 @@ describe('the audit trail', () => {
     await db.transaction().execute(async (tx) => {
       await sql`set local search_path = read_models`.execute(tx);
       await projection.create(tx);
-      await projection.apply(log, { tx, readStreams: () => Promise.resolve(new Map()) });
+      await projection.apply(log, {
+        tx,
+        partitions: [0],
+        readStreams: () => Promise.resolve(new Map()),
+      });
       await sql`insert into projector.checkpoints (name, kind, position) values ('audit-trail', 'projection', 77)`.execute(
         tx,
       );

@@ -101,7 +101,7 @@ describe('receipts', () => {
       await projection.create(tx);
       const ofPeople = events.filter(({ stream }) => stream.startsWith('subject-'));
       const readStreams = () => Promise.resolve(new Map());
-      await projection.apply(ofPeople, { tx, readStreams });
+      await projection.apply(ofPeople, { tx, partitions: [0], readStreams });
     });
     expect(await placeOfReceipt(db, receipt(5))).toEqual({
       subjectId: ownerOf(person(2)),

@@ -23,6 +23,8 @@ export class ReceiptsProjection implements Projection {
   readonly name = 'receipts';
   readonly version = 1;
   readonly categories = ['subject'];
+  /** Which stream keeps an interaction's id is decided between streams. */
+  readonly partitions = 1;
 
   // Ids without their prefix: a row for every interaction there ever was, so its size counts.
   async create(tx: Transaction<unknown>): Promise<void> {

@@ -3,6 +3,7 @@ import type { Recorded } from '#core/kernel/event.js';
 import { ownerOf, type StreamName, streamOf } from '#core/kernel/ids.js';
 import { END_OF_TIME, type Instant } from '#core/kernel/instant.js';
 import { evolve, fold } from '#core/kernel/model.js';
+import { partitionOf } from '#core/kernel/partition.js';
 import type { Position } from '#core/kernel/position.js';
 import type { Projection, ProjectionContext } from '#core/projector/projection.js';
 import { type PersonFacts, personFacts } from '../domain/facts.js';
@@ -15,6 +16,9 @@ import { sameStanding, type Standing, standingOf, type StandingRules } from '../
  * ledger held it to be so. Nothing is ever changed but the end of what was known, so that a question about
  * any day, as known on any day, reads the same rows as one about now.
  */
+
+/** How many parts of the people processes can share. Another number is another version. */
+export const STANDING_PARTITIONS = 8;
 
 /** The end of what is still known. */
 export const STILL_KNOWN = '9223372036854775807';
@@ -48,8 +52,10 @@ interface Known {
 
 export class StandingProjection implements Projection {
   readonly name = 'standing';
-  readonly version = 1;
+  readonly version = 2;
   readonly categories = ['subject', 'purpose'];
+  readonly partitions = STANDING_PARTITIONS;
+  readonly everywhere = ['purpose'];
   /** Facts of people met lately. An entry of another revision than expected is read anew from the log. */
   private readonly known = new Map<StreamName, Known>();
 
@@ -68,13 +74,15 @@ export class StandingProjection implements Projection {
       objects_to_marketing boolean not null, restricted text[],
       email timestamptz, phone timestamptz, post timestamptz, topics jsonb not null,
       primary key (subject, known_to, valid_from, known_from))`.execute(tx);
+    // Each partition has the rules of where it is in the log.
     await sql`create table standing_rules (
-      purpose text collate "C" primary key, rules jsonb not null)`.execute(tx);
+      partition int not null, purpose text collate "C" not null, rules jsonb not null,
+      primary key (partition, purpose))`.execute(tx);
     await sql`create index standings_by_purpose on standings (purpose, subject)`.execute(tx);
   }
 
   async apply(batch: readonly Recorded[], context: ProjectionContext): Promise<void> {
-    const rules = await rulesOf(context.tx);
+    const rules = await rulesOf(context);
     await this.recall(batch, context);
     let changes = new Changes();
     for (const event of batch) {
@@ -148,24 +156,28 @@ export class StandingProjection implements Projection {
   private async define(
     event: Definition,
     rules: Rules,
-    { tx, readStreams }: ProjectionContext,
+    { tx, readStreams, partitions }: ProjectionContext,
   ): Promise<void> {
     const { key, marketing, minimumEvidence, doubleOptIn } = event.data;
     const [old, next] = [rules.get(key), { key, marketing, minimumEvidence, doubleOptIn }];
     rules.set(key, next);
-    await sql`insert into standing_rules values (${key}, ${JSON.stringify(next)}::jsonb)
-      on conflict (purpose) do update set rules = excluded.rules`.execute(tx);
+    await sql`insert into standing_rules
+      select partition, ${key}, ${JSON.stringify(next)}::jsonb
+      from unnest(${[...partitions]}::int[]) as partition
+      on conflict (partition, purpose) do update set rules = excluded.rules`.execute(tx);
+    const own = new Set(partitions);
     if (!old || JSON.stringify(old) === JSON.stringify(next)) return;
     for (let last = ''; ;) {
       const { rows } = await sql<{ subject: string }>`
         select distinct subject from standings
         where purpose = ${key} and subject > ${last} and known_to = ${STILL_KNOWN}::bigint
         order by subject limit ${PAGE}`.execute(tx);
-      const subjects = rows.map(({ subject }) => subject);
-      if (subjects.length === 0) return;
-      last = subjects.at(-1) as string;
+      if (rows.length === 0) return;
+      last = (rows.at(-1) as (typeof rows)[number]).subject;
       const streams = await readStreams(
-        subjects.map((subject) => streamOf('subject', subject)),
+        rows
+          .map(({ subject }) => streamOf('subject', subject))
+          .filter((stream) => own.has(partitionOf(stream, STANDING_PARTITIONS))),
         event.position,
       );
       const changes = new Changes();
@@ -186,9 +198,10 @@ function isDefinition(event: Recorded): event is Definition {
   return event.type === 'PurposeDefined' || event.type === 'PurposeRevised';
 }
 
-async function rulesOf(tx: Transaction<unknown>): Promise<Rules> {
+/** The same for all partitions of a batch: they are at the same place in the log. */
+async function rulesOf({ tx, partitions: [one] }: ProjectionContext): Promise<Rules> {
   const { rows } = await sql<{ purpose: string; rules: StandingRules }>`
-    select purpose, rules from standing_rules`.execute(tx);
+    select purpose, rules from standing_rules where partition = ${one}`.execute(tx);
   return new Map(rows.map(({ purpose, rules }) => [purpose, rules]));
 }
 

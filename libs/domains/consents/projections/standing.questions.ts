@@ -1,6 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
-import type { EventId } from '#core/kernel/ids.js';
+import { type EventId, streamOf } from '#core/kernel/ids.js';
 import { type Instant, instantOf } from '#core/kernel/instant.js';
+import { partitionOf } from '#core/kernel/partition.js';
 import type { Position } from '#core/kernel/position.js';
 import type { Channel, LegalBasis } from '#domains/purposes/domain/purposes.events.js';
 import {
@@ -11,7 +12,7 @@ import {
 } from '../domain/answer.js';
 import type { PersonSpan } from '../domain/person.js';
 import type { Code } from '../domain/standing.js';
-import { STILL_KNOWN } from './standing.projection.js';
+import { STANDING_PARTITIONS, STILL_KNOWN } from './standing.projection.js';
 
 /** The questions that the read model `standing` answers. No other file reads its tables. */
 
@@ -57,16 +58,19 @@ interface FoundRow {
   erased_since: boolean;
 }
 
-/** Everything asked, in one statement that reads rows and checkpoint together, in the order asked. */
+/**
+ * Everything asked, in one statement that reads rows and checkpoints together, in the order asked. Each
+ * answer is as far as the person's own partition has come.
+ */
 export async function findStandings(database: Database, asked: readonly Asked[]): Promise<Found[]> {
   const { rows } = await sql<FoundRow>`
-    with checkpoint as (
-      select position from projector.checkpoints where name = 'standing'),
-    asked as (
-      select n, subject, purpose, as_of, least(known_at, checkpoint.position) as known
+    with asked as (
+      select n, subject, purpose, as_of, least(known_at, coalesce(c.position, 0)) as known
       from unnest(${asked.map((q) => q.subject)}::text[], ${asked.map((q) => q.purpose)}::text[],
-        ${asked.map((q) => q.asOf)}::timestamptz[], ${asked.map((q) => q.knownAt)}::bigint[])
-        with ordinality as q(subject, purpose, as_of, known_at, n), checkpoint)
+        ${asked.map((q) => q.asOf)}::timestamptz[], ${asked.map((q) => q.knownAt)}::bigint[],
+        ${asked.map((q) => partitionOf(streamOf('subject', q.subject), STANDING_PARTITIONS))}::int[])
+        with ordinality as q(subject, purpose, as_of, known_at, partition, n)
+      left join projector.checkpoints c on c.name = 'standing' and c.partition = q.partition)
     select asked.n, asked.known as position, p.subject is not null as person,
       p.valid_from, p.registered_at, p.erased, p.objects_to_marketing, p.restricted,
       p.email, p.phone, p.post, p.topics,
@@ -214,10 +218,12 @@ export async function audienceCounts(
   );
 }
 
-/** How far the read model has come. */
+/** How far the read model has come for everybody: where its last partition is. */
 export async function standingPosition(database: Database): Promise<Position> {
-  const { rows } = await sql<{ position: Position }>`
-    select position from projector.checkpoints where name = 'standing'`.execute(database);
+  const { rows } = await sql<{ position: Position | null }>`
+    select min(position) as position from projector.checkpoints where name = 'standing'`.execute(
+    database,
+  );
   return rows[0]?.position ?? ('0' as Position);
 }
 

@@ -1,6 +1,6 @@
 import { Inject } from '@nestjs/common';
 import { type IQueryHandler, QueryBus, QueryHandler } from '@nestjs/cqrs';
-import type { SubjectId } from '#core/kernel/ids.js';
+import { type StreamName, streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Clock } from '#core/kernel/instant.js';
 import { knownAtOf } from '#core/kernel/moment.js';
 import { earlierOf, laterOf, type Position, START } from '#core/kernel/position.js';
@@ -45,16 +45,15 @@ export class DecideHandler implements IQueryHandler<Decide> {
   ) {}
 
   async execute({ questions, behindErasure, ...more }: Decide): Promise<readonly DecisionAnswer[]> {
-    if (more.consistentAt) await this.readModels.waitFor(more.consistentAt, ['standing']);
-    await this.readModels.mustBeFresh(['standing']);
     const centre = await this.queries.execute(new AskPrivacyCentre());
     checkQuestions(centre, questions, more.pointerTo);
 
     const now = this.clock.now();
-    const [subjects, knownAts] = await Promise.all([
-      this.subjectsOf(questions, more.pointerTo),
-      this.knownAtsOf(questions),
-    ]);
+    const subjects = await this.subjectsOf(questions, more.pointerTo);
+    const streams = streamsOf(subjects);
+    if (more.consistentAt) await this.readModels.waitFor(more.consistentAt, ['standing'], streams);
+    await this.readModels.mustBeFresh(['standing'], streams);
+    const knownAts = await this.knownAtsOf(questions, streams);
     const asked = questions.flatMap(({ purpose, asOf = now }, n): (Asked & { n: number })[] =>
       (subjects[n] ?? []).map((subject) => ({ n, subject, purpose, asOf, knownAt: knownAts[n] })),
     );
@@ -104,6 +103,7 @@ export class DecideHandler implements IQueryHandler<Decide> {
   /** What the ledger knew then must be in the read model before it answers: never beyond the head. */
   private async knownAtsOf(
     questions: readonly DecisionQuestion[],
+    streams?: readonly StreamName[],
   ): Promise<(Position | undefined)[]> {
     if (questions.every(({ knownAt }) => knownAt === undefined))
       return questions.map(() => undefined);
@@ -115,9 +115,15 @@ export class DecideHandler implements IQueryHandler<Decide> {
       }),
     );
     const latest = resolved.reduce<Position>((last, one) => laterOf(last, one ?? START), START);
-    await this.readModels.waitFor(latest, ['standing']);
+    await this.readModels.waitFor(latest, ['standing'], streams);
     return resolved;
   }
+}
+
+/** The people asked about. Where a question finds nobody, its answer is about everybody: undefined. */
+function streamsOf(subjects: readonly (readonly SubjectId[])[]): readonly StreamName[] | undefined {
+  if (subjects.some(({ length }) => length === 0)) return undefined;
+  return subjects.flat().map((subject) => streamOf('subject', subject));
 }
 
 function answerTo(

@@ -9,6 +9,8 @@ export class OperationsProjection implements Projection {
   readonly name = 'operations';
   readonly version = 1;
   readonly categories = ['subject'];
+  /** A row for each erasure: its work is to read past everything else, which parts would only repeat. */
+  readonly partitions = 1;
 
   concerns({ type }: Recorded): boolean {
     return type === 'ErasureRequested';
