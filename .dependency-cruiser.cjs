@@ -20,6 +20,10 @@ const PROJECTOR = '^libs/core/projector/';
 const PROOF = '^libs/core/proof/';
 /** Without what talks to PostgreSQL. */
 const PROOF_PORT = '^libs/core/proof/[^/]+\\.ts$';
+/** What of the proof is arithmetic: without a store, a clock or any part of Node. */
+const PURE_PROOF = '^libs/core/proof/(checkpoint|encoding|merkle|note)\\.ts$';
+/** The check of an evidence bundle: what a browser and the command line run with nothing else. */
+const VERIFIER = '^libs/domains/evidence/domain/verify-bundle\\.ts$';
 const PLATFORM = '^libs/core/platform/';
 const RUNTIME = '^libs/core/runtime/';
 
@@ -155,10 +159,10 @@ module.exports = {
       name: 'domain',
       comment:
         'A decision is (input) => (state) => events: no clock, randomness, store or framework can be asked, so nothing ' +
-        'but the kernel and the vocabulary of other slices can be imported.',
+        'but the kernel, the pure part of the proof and the vocabulary of other slices can be imported.',
       severity: 'error',
       from: { path: '^libs/domains/([^/]+)/domain/', pathNot: SPEC },
-      to: { pathNot: [KERNEL, '^libs/domains/$1/domain/', EVENT_TYPES] },
+      to: { pathNot: [KERNEL, PURE_PROOF, '^libs/domains/$1/domain/', EVENT_TYPES] },
     },
     row(
       'commands',
@@ -336,7 +340,7 @@ module.exports = {
       'An app puts modules together and talks to whoever started it: what it does is in the libraries, where it can be ' +
         'tested without the app.',
       '^apps/([^/]+)/',
-      ['^apps/$1/', '^libs/core/', BUS_MESSAGES, SLICE_MODULE, NEST, npm('rxjs')],
+      ['^apps/$1/', '^libs/core/', BUS_MESSAGES, SLICE_MODULE, VERIFIER, NEST, npm('rxjs')],
       { outside: '^$' },
     ),
     {

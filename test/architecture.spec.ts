@@ -124,6 +124,8 @@ const CASES: readonly [from: string, imports: string, refusedBy?: string][] = [
   ['domains/consents/domain/a', 'canonicalize', 'domain'],
   ['domains/consents/domain/a', '#core/ledger/port.js', 'domain'],
   ['domains/consents/domain/a', '@nestjs/common', 'domain'],
+  ['domains/evidence/domain/a', '#core/proof/merkle.js'],
+  ['domains/evidence/domain/a', '#core/proof/node-crypto.js', 'domain'],
 
   ['domains/consents/commands/a', '#domains/consents/domain/consents.js'],
   ['domains/consents/commands/a', '#core/ledger/port.js'],
@@ -201,6 +203,8 @@ const CASES: readonly [from: string, imports: string, refusedBy?: string][] = [
   ['apps/server/a', '#domains/consents/commands/b.js', 'apps'],
   ['apps/server/a', '#domains/consents/projections/b.js', 'apps'],
   ['apps/server/a', 'kysely', 'apps'],
+  ['apps/verify/a', '#domains/evidence/domain/verify-bundle.js'],
+  ['apps/verify/a', '#domains/evidence/domain/archive.js', 'apps'],
   ['apps/server/a', '../worker/b.js', 'nothing-imports-apps'],
   ['core/runtime/a', '../../../apps/server/b.js', 'nothing-imports-apps'],
 

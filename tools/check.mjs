@@ -6,7 +6,15 @@ import { say, seconds } from './lib/report.mjs';
 import { run } from './lib/run.mjs';
 import { setUpOrExit } from './lib/setup.mjs';
 
-const STEPS = ['format:check', 'lint', 'types', 'boundaries', 'openapi:check', 'unit'];
+const STEPS = [
+  'format:check',
+  'lint',
+  'types',
+  'boundaries',
+  'openapi:check',
+  'verify-page:check',
+  'unit',
+];
 
 await setUpOrExit({ compiled: false });
 

@@ -53,6 +53,10 @@ function notRun(file) {
       "published vectors not found beside the repository: ran the repository's own known answers only.",
     );
   }
+  const browser = process.env.CHROMIUM ?? '/usr/bin/chromium';
+  if (!existsSync(browser)) {
+    lines.push(`verify.html in a browser: there is no ${browser}; CHROMIUM can name another one.`);
+  }
   const results = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).testResults : [];
   for (const { name, assertionResults } of results) {
     const skipped = assertionResults.filter(

@@ -68,6 +68,24 @@ export class Api {
 
   /** Sends a stream, or JSON, and gives the answer's lines as they come. */
   async *lines<T>(method: string, path: string, body: Readable | object): AsyncGenerator<T> {
+    const response = await this.answerTo(method, path, body);
+    for await (const line of createInterface({ input: response, crlfDelay: Infinity }))
+      yield JSON.parse(line) as T;
+    if (!response.complete) throw new Error('the connection broke off');
+  }
+
+  /** Sends JSON, and gives the answer's bytes as they come. */
+  async *bytes(method: string, path: string, body: object): AsyncGenerator<Uint8Array> {
+    const response = await this.answerTo(method, path, body);
+    for await (const chunk of response) yield chunk as Uint8Array;
+    if (!response.complete) throw new Error('the connection broke off');
+  }
+
+  private async answerTo(
+    method: string,
+    path: string,
+    body: Readable | object,
+  ): Promise<IncomingMessage> {
     const streaming = 'pipe' in body;
     const url = new URL(this.connection.url + path);
     const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
@@ -97,8 +115,6 @@ export class Api {
         text === '' ? {} : (JSON.parse(text) as Problem['body']),
       );
     }
-    for await (const line of createInterface({ input: response, crlfDelay: Infinity }))
-      yield JSON.parse(line) as T;
-    if (!response.complete) throw new Error('the connection broke off');
+    return response;
   }
 }

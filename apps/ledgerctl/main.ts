@@ -4,6 +4,12 @@ import { Command, CommanderError, Option } from 'commander';
 import { readConfig } from '#core/platform/config.js';
 import { Api } from './api.js';
 import { connect } from './connection.js';
+import {
+  checkBundle,
+  type EvidenceOptions,
+  type VerifyOptions,
+  writeEvidence,
+} from './evidence.js';
 import { importFile } from './import-file.js';
 import { EXIT, Output, ReaderGone } from './output.js';
 import {
@@ -161,6 +167,30 @@ program
   .addOption(asOf)
   .addOption(knownAt)
   .action((options: Record<string, string>) => online((api, out) => askCounts(api, options, out)));
+
+program
+  .command('evidence [subject...]')
+  .description('a bundle that proves what is on record, for people, a purpose or a period')
+  .requiredOption('--out <file>', 'the zip to write')
+  .option('--list <file>', 'more people, one a line: subject ids or system:id')
+  .option('--purpose <key>', 'what bears on this purpose only')
+  .option('--from <time>', 'of whom something was recorded from then on')
+  .option('--to <time>', 'what was recorded until then')
+  .option('--since <file>', 'an earlier checkpoint: that the log was only added to since is proved')
+  .option('--reveal', 'with personal fields in the clear')
+  .action((people: string[], options: EvidenceOptions) =>
+    online((api, out) => writeEvidence(api, people, options, out)),
+  );
+program
+  .command('verify-bundle <file>')
+  .description('check an evidence bundle; needs no server and no store')
+  .option('--origin <name>', 'of the log, as you know it from elsewhere')
+  .option('--key <key...>', 'its verifier key (name+id+key), as you know it from elsewhere')
+  .option('--earlier <file>', 'a checkpoint that you keep from an earlier day')
+  .addOption(new Option('--language <tag>', 'of the reasons').choices(['en', 'de']).default('en'))
+  .action(async (file: string, options: VerifyOptions) => {
+    exitCode = await checkBundle(file, options, output());
+  });
 
 program
   .command('erase <subject>')

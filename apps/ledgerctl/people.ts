@@ -17,7 +17,7 @@ export function named(subject: string): Named {
   return { externalRef: { system: subject.slice(0, colon), id: subject.slice(colon + 1) } };
 }
 
-async function subjectIdOf(api: Api, subject: string): Promise<string> {
+export async function subjectIdOf(api: Api, subject: string): Promise<string> {
   if (isId('sub', subject)) return subject;
   const { body } = await api.call<{ subjects: { subjectId: string }[] }>(
     'POST',

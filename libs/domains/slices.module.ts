@@ -23,7 +23,7 @@ import { ConsentsModule } from './consents/consents.module.js';
 import { ExpiryJob } from './consents/reactions/expiry.job.js';
 import { ErasureModule } from './erasure/erasure.module.js';
 import { ErasureReaction, NOT_PASSED_YET } from './erasure/reactions/erasure.reaction.js';
-import { EvidenceModule } from './evidence/evidence.module.js';
+import { EvidenceModule, STORED_STREAMS } from './evidence/evidence.module.js';
 import { PurposesModule } from './purposes/purposes.module.js';
 import { eventCatalogue, projections, SERVING } from './slices.js';
 import { ContactPointsReaction } from './subjects/reactions/contact-points.reaction.js';
@@ -47,6 +47,7 @@ export class SlicesModule implements OnApplicationShutdown {
     const ports = [
       { provide: EVENT_CATALOGUE, useValue: eventCatalogue },
       { provide: STORED_EVENTS, useValue: store },
+      { provide: STORED_STREAMS, useValue: store },
       {
         provide: RECORDED_RECEIPTS,
         inject: [PostgresIdempotencyStore],

@@ -35,5 +35,8 @@ export const projections = (): readonly Projection[] => [
   new AuditTrailProjection(),
 ];
 
+/** The check of an evidence bundle, for whoever has nothing else. */
+export { type Finding, type Report, verifyBundle } from './evidence/domain/verify-bundle.js';
+
 /** The read models that serve decisions and subjects: what they have all passed is *visible*. */
 export const SERVING = ['standing', 'receipts', 'operations'] as const;

@@ -104,14 +104,17 @@ function sourceHash() {
   return hash.digest('hex');
 }
 
-/** Files of apps and libs, without specs and without the console, which has a build of its own. */
+/** Pages that run in a browser. */
+const OWN_BUILD = ['apps/console', 'apps/verify'];
+
+/** Files of apps and libs, without specs and without what has a build of its own. */
 function sources() {
   const found = [];
   const visit = (folder) => {
     for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
       const path = `${folder}/${entry.name}`;
       if (entry.isDirectory()) {
-        if (entry.name !== 'node_modules' && path !== 'apps/console') visit(path);
+        if (entry.name !== 'node_modules' && !OWN_BUILD.includes(path)) visit(path);
       } else if (!entry.name.endsWith('.spec.ts') && !entry.name.startsWith('.')) {
         found.push(path);
       }

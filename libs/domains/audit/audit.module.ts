@@ -9,6 +9,7 @@ import { FeedEventsHandler } from './queries/feed-events.js';
 import { FollowEventsHandler } from './queries/follow-events.js';
 import { ShowReceiptHandler } from './queries/show-receipt.js';
 import { ShowTimelineHandler } from './queries/show-timeline.js';
+import { TellEventsHandler } from './queries/tell-events.js';
 
 export {
   EVENT_CATALOGUE,
@@ -28,6 +29,7 @@ export {
     FollowEventsHandler,
     ShowReceiptHandler,
     ShowTimelineHandler,
+    TellEventsHandler,
   ],
 })
 export class AuditModule {}

@@ -7,6 +7,7 @@ import {
   RefuseErasureHandler,
   RequestErasureHandler,
 } from './commands/request-erasure.js';
+import { AnswerKeyEpochs } from './queries/key-epochs.js';
 import { AnswerOperation } from './queries/operation.js';
 import { ErasureReaction } from './reactions/erasure.reaction.js';
 
@@ -14,6 +15,7 @@ import { ErasureReaction } from './reactions/erasure.reaction.js';
   imports: [CqrsModule],
   controllers: [ErasureController],
   providers: [
+    AnswerKeyEpochs,
     AnswerOperation,
     ApproveErasureHandler,
     CompleteErasureHandler,

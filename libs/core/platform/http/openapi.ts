@@ -210,7 +210,7 @@ function answersOf(
 }
 
 function contentOf(answer: AnswerNote, shapes: Set<Shape>): Part {
-  const { body, ndjson, events } = answer;
+  const { body, ndjson, events, file } = answer;
   const example = exampleOf(answer.example);
   const as = (type: string, of: BodyOf, comment?: string): Part => ({
     content: {
@@ -227,6 +227,8 @@ function contentOf(answer: AnswerNote, shapes: Set<Shape>): Part {
   if (ndjson)
     return as(NDJSON, ndjson, 'Describes one line; the answer is one JSON document a line.');
   if (events) return as('text/event-stream', events, 'Describes the data of one event.');
+  // Of bytes there is nothing to say but their kind (OpenAPI 3.1, 4.8.14.2).
+  if (file) return { content: { [file]: {} } };
   return {};
 }
 

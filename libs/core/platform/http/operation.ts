@@ -7,7 +7,7 @@ import type { Shape } from './shapes.js';
 export type JsonSchema = Readonly<Record<string, unknown>>;
 export type BodyOf = Shape | JsonSchema;
 
-/** An answer that is no problem. At most one of `body`, `ndjson` and `events`. */
+/** An answer that is no problem. At most one of `body`, `ndjson`, `events` and `file`. */
 export interface AnswerNote {
   readonly description: string;
   readonly body?: BodyOf;
@@ -15,6 +15,8 @@ export interface AnswerNote {
   readonly ndjson?: BodyOf;
   /** Server-sent events whose data has this shape. */
   readonly events?: BodyOf;
+  /** A file of this media type. */
+  readonly file?: string;
   readonly example?: unknown;
   /** Response headers, by name, in words. */
   readonly headers?: Readonly<Record<string, string>>;

@@ -52,6 +52,21 @@ export async function sendNdjson(
   });
 }
 
+/**
+ * A file of any length, written as it is made. Breaks the connection off where its source fails midway, so that
+ * half of it is not taken for the whole.
+ */
+export async function sendFile(
+  reply: FastifyReply,
+  { type, name }: { readonly type: string; readonly name: string },
+  source: Source<Uint8Array>,
+): Promise<void> {
+  await send(reply, source, {
+    headers: { 'content-type': type, 'content-disposition': `attachment; filename="${name}"` },
+    text: (bytes) => bytes,
+  });
+}
+
 /** One event of a stream of events. `id` comes back as `Last-Event-ID` when the client reconnects. */
 export interface ServerEvent {
   readonly id?: string;

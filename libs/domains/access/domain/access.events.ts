@@ -19,7 +19,7 @@ export type Role = (typeof ROLES)[number];
 export type PersonalDataViewed = Event<
   'PersonalDataViewed',
   {
-    readonly viewed: 'subject' | 'audience' | 'timeline';
+    readonly viewed: 'subject' | 'audience' | 'timeline' | 'evidence';
     readonly subjectId?: string;
     readonly purpose?: string;
     readonly topic?: string;

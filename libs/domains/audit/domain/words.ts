@@ -1,4 +1,4 @@
-import type { Role } from '#domains/access/domain/access.events.js';
+import type { PersonalDataViewed, Role } from '#domains/access/domain/access.events.js';
 import type { ErasureGround, RefusalReason } from '#domains/erasure/domain/erasure.events.js';
 import type { Channel, LegalBasis, NoticeKind } from '#domains/purposes/domain/purposes.events.js';
 import type { ContactKind, RestrictionGround } from '#domains/subjects/domain/subjects.events.js';
@@ -81,10 +81,11 @@ const roles: Vocabulary<Role> = {
   admin: { en: 'administrator', de: 'Administration' },
 };
 
-const views: Vocabulary<'subject' | 'audience' | 'timeline'> = {
+const views: Vocabulary<PersonalDataViewed['data']['viewed']> = {
   subject: { en: 'person', de: 'Person' },
   audience: { en: 'audience', de: 'Empfängerkreis' },
   timeline: { en: 'timeline', de: 'Verlauf' },
+  evidence: { en: 'evidence bundle', de: 'Nachweispaket' },
 };
 
 /** By the name of the field that holds the code. */

@@ -58,3 +58,9 @@ export const recordsExample = {
   knownAt: 'position:1100',
   position: '1100',
 };
+
+export const evidenceExample = {
+  subjects: ['sub_01983c5e-8a00-7c3e-9d51-1f0c5a7be001'],
+  period: { to: '2026-07-01T00:00:00.000Z' },
+  reveal: false,
+};
