@@ -25,15 +25,15 @@ import {
 import { applyCatalogue, listCatalogue } from './catalogue.js';
 import { checkReadModels, replay, type ReplayOptions } from './replay.js';
 import { seedDemo, seedEvents } from './seed.js';
+import { doctor, migrateStore, rebuild, rotateVault, serve, vaultStatus } from './store.js';
 import {
-  doctor,
-  migrateStore,
-  rebuild,
-  rotateVault,
-  serve,
-  vaultStatus,
-  verifyLog,
-} from './store.js';
+  rebuildTiles,
+  replaceSigningKey,
+  retireSigningKey,
+  rotateSigningKey,
+  showSealing,
+} from './sealing.js';
+import { verifyLog, type VerifyOptions } from './verify.js';
 
 /** `ledgerctl`: for operators and auditors. */
 
@@ -268,8 +268,33 @@ program
   });
 program
   .command('verify')
-  .description('check order, contiguity of every stream, and that every event decodes')
-  .action(() => offline((config, out) => verifyLog(config, out)));
+  .description(
+    'check every event, the tree over their bytes, and every checkpoint that anybody has',
+  )
+  .option('--witness <file>', 'checkpoints that were kept elsewhere; default: LEDGER_WITNESS_FILE')
+  .option('--key <verifier keys...>', 'trust these keys instead of those in the key file')
+  .action((options: VerifyOptions) => offline((config, out) => verifyLog(config, options, out)));
+const sealing = program.command('sealing').description('signed checkpoints and their keys');
+sealing
+  .command('status')
+  .description('origin and public keys, for auditors; what is sealed, or why nothing is')
+  .action(() => offline((config, out) => showSealing(config, out)));
+sealing
+  .command('rotate')
+  .description('a new key signs beside the present one')
+  .action(() => offline((config, out) => rotateSigningKey(config, out)));
+sealing
+  .command('retire <id>')
+  .description('a key signs no more; what it signed still verifies')
+  .action((id: string) => offline((config, out) => retireSigningKey(config, id, out)));
+sealing
+  .command('replace')
+  .description('a new key, where the file with the signing keys was lost')
+  .action(() => offline((config, out) => replaceSigningKey(config, out)));
+sealing
+  .command('rebuild')
+  .description('make tiles and leaf positions again from the events')
+  .action(() => offline((config, out) => rebuildTiles(config, out)));
 const vault = program.command('vault').description('keys of people');
 vault
   .command('status')

@@ -3,11 +3,6 @@ import { once } from 'node:events';
 import { access, constants, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Recorded } from '#core/kernel/event.js';
-import type { StreamName } from '#core/kernel/ids.js';
-import { comparePositions, type Position, START } from '#core/kernel/position.js';
-import { CannotDecode } from '#core/ledger/codec.js';
-import { LedgerCorrupt } from '#core/ledger/port.js';
 import type { Config } from '#core/platform/config.js';
 import { openLog } from '#core/platform/logging.js';
 import { type ProjectionStatus, Projector } from '#core/projector/projector.js';
@@ -42,74 +37,6 @@ export async function serve(): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => child.kill(signal));
   const [code] = (await once(child, 'exit')) as [number | null];
   process.exit(code ?? 1);
-}
-
-const PAGE = 2_000;
-
-/** What `verify` found, up to the first thing that does not hold. */
-interface Verified {
-  readonly events: number;
-  readonly streams: number;
-  readonly head: Position;
-  readonly fault?: { readonly position: Position; readonly reason: string };
-}
-
-/** Order, contiguity of every stream's revisions, times that never decrease, and that every event decodes. */
-export function verifyLog(config: Config, out: Output): Promise<number> {
-  // Elsewhere events carry their writers' clocks, and the ledger's time is the latest along the log.
-  const timesInOrder = config.eventStore === 'postgres';
-  return onStore(config, async ({ ledger }) => {
-    const head = await ledger.head();
-    const revisions = new Map<StreamName, number>();
-    let verified: Verified = { events: 0, streams: 0, head: head?.position ?? START };
-    let last: Recorded | undefined;
-    let after = START;
-    try {
-      for (;;) {
-        const page = await ledger.readAll(after, { limit: PAGE });
-        for (const event of page.events) {
-          const reason = faultOf(event, last, revisions, timesInOrder);
-          if (reason !== undefined) throw new LedgerCorrupt(event.position, reason);
-          revisions.set(event.stream, event.revision);
-          last = event;
-        }
-        verified = {
-          ...verified,
-          events: verified.events + page.events.length,
-          streams: revisions.size,
-        };
-        out.progress(`${verified.events} events hold`);
-        if (page.events.length === 0 && comparePositions(page.scannedTo, verified.head) >= 0) break;
-        after = page.scannedTo;
-      }
-    } catch (error) {
-      if (!(error instanceof LedgerCorrupt) && !(error instanceof CannotDecode)) throw error;
-      verified = { ...verified, fault: { position: error.position, reason: error.reason } };
-    }
-    const { events, streams, fault } = verified;
-    out.result(
-      { ...verified, ok: fault === undefined },
-      fault
-        ? `position ${fault.position} does not hold: ${fault.reason}`
-        : `${events} events in ${streams} streams hold, up to position ${verified.head}`,
-    );
-    return fault ? EXIT.findings : EXIT.ok;
-  });
-}
-
-function faultOf(
-  event: Recorded,
-  last: Recorded | undefined,
-  revisions: ReadonlyMap<StreamName, number>,
-  timesInOrder: boolean,
-): string | undefined {
-  if (last && comparePositions(event.position, last.position) <= 0) return 'it is out of order';
-  if (timesInOrder && last && event.recordedAt < last.recordedAt)
-    return 'its recordedAt lies before the one before it';
-  const expected = (revisions.get(event.stream) ?? -1) + 1;
-  if (event.revision !== expected)
-    return `${event.stream} has revision ${event.revision} where ${expected} belongs`;
-  return undefined;
 }
 
 export function rebuild(config: Config, name: string | undefined, out: Output): Promise<number> {

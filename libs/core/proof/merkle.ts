@@ -232,9 +232,11 @@ export class Frontier {
     return this.leaves;
   }
 
-  append(leaf: Hash): void {
+  /** `formed` is told the root of every complete subtree that the leaf completes, from the leaf up. */
+  append(leaf: Hash, formed?: (level: number, hash: Hash) => void): void {
     let [hash, level] = [leaf, 0];
     for (; ; level++) {
+      formed?.(level, hash);
       const left = this.levels[level];
       if (left === undefined) break;
       hash = nodeHash(this.sha256, left, hash);

@@ -16,7 +16,7 @@ import {
  */
 
 export const TILE_WIDTH = 256;
-const TILE_HEIGHT = 8;
+export const TILE_HEIGHT = 8;
 /** Of 8 levels each in a tree of up to 2^53 leaves. */
 const LAST_LEVEL = 63;
 const LARGEST_ENTRY = 65_535;

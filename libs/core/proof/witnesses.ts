@@ -131,7 +131,8 @@ const LONGEST_NOTE = 100;
 /** Bytes at the end of a witness file in which its last line lies. */
 const TAIL = 65_536;
 
-async function newestIn(path: string): Promise<string | undefined> {
+/** The last note in a witness file; undefined where there is none. */
+export async function newestIn(path: string): Promise<string | undefined> {
   let file: FileHandle;
   try {
     file = await open(path, 'r');

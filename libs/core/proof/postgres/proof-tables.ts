@@ -180,9 +180,15 @@ export class ProofTables {
 
   /** Where the leaves of a bundle came from; empty where there is no such bundle. */
   async origins(bundle: number): Promise<readonly Position[]> {
-    const { rows } = await sql<{ positions: Buffer }>`
-      select positions from proof.leaves where bundle = ${bundle}`.execute(this.db);
-    return rows[0] ? positionsIn(rows[0].positions) : [];
+    return (await this.originsOf([bundle])).get(bundle) ?? [];
+  }
+
+  /** The same of several bundles; one that is not there has no entry. */
+  async originsOf(bundles: readonly number[]): Promise<ReadonlyMap<number, readonly Position[]>> {
+    const { rows } = await sql<{ bundle: string; positions: Buffer }>`
+      select bundle::text, positions from proof.leaves
+       where bundle = any(${[...bundles]}::bigint[])`.execute(this.db);
+    return new Map(rows.map(({ bundle, positions }) => [Number(bundle), positionsIn(positions)]));
   }
 
   /** The position that a leaf came from; undefined where there is no such leaf. */
@@ -213,7 +219,7 @@ export class ProofTables {
 
   /** The first one that covers the position. */
   covering(origin: string, position: Position): Promise<PublishedCheckpoint | undefined> {
-    const condition = sql`origin = ${origin} and position >= ${position}::bigint order by position`;
+    const condition = sql`origin = ${origin} and position >= ${position}::bigint order by checkpoints.position`;
     return this.checkpoint(condition);
   }
 
@@ -221,12 +227,22 @@ export class ProofTables {
     return this.checkpoint(sql`origin = ${origin} and size = ${size}`);
   }
 
+  /** Of the newest checkpoint, whatever its note holds; 0 where there is none. */
+  async newestSize(origin: string): Promise<number> {
+    const { rows } = await sql<{ size: string | null }>`
+      select max(size)::text as size from proof.checkpoints
+       where origin = ${origin}`.execute(this.db);
+    return Number(rows[0]?.size ?? 0);
+  }
+
   /** Every checkpoint of the log by size, in pages; as they are stored, whatever they hold. */
   async *checkpoints(origin: string): AsyncGenerator<{ size: number; note: string }> {
     for (let after = -1; ;) {
       const { rows } = await sql<{ size: string; note: string }>`
         select size::text, note from proof.checkpoints
-         where origin = ${origin} and size > ${after} order by size limit 1000`.execute(this.db);
+         where origin = ${origin} and size > ${after} order by checkpoints.size limit 1000`.execute(
+        this.db,
+      );
       for (const { size, note } of rows) yield { size: Number(size), note };
       const last = rows.at(-1);
       if (last === undefined) return;

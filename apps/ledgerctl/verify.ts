@@ -1,0 +1,109 @@
+import type { StreamName } from '#core/kernel/ids.js';
+import { comparePositions } from '#core/kernel/position.js';
+import type { Recorded } from '#core/kernel/event.js';
+import { CannotDecode, Codec } from '#core/ledger/codec.js';
+import type { StoredEvent } from '#core/ledger/port.js';
+import type { Config } from '#core/platform/config.js';
+import { sha256 } from '#core/proof/node-crypto.js';
+import { parseVerifierKey, type VerifierKey } from '#core/proof/note.js';
+import type { Fault, Verified } from '#core/proof/verify.js';
+import { verifyLedger } from '#core/proof/verify-ledger.js';
+import type { Runtime } from '#core/runtime/runtime.js';
+import { EXIT, type Output } from './output.js';
+import { onStore } from './store.js';
+
+export interface VerifyOptions {
+  /** Checkpoints that were kept elsewhere. */
+  readonly witness?: string;
+  /** Verifier keys to trust instead of those in the key file. */
+  readonly key?: readonly string[];
+}
+
+/**
+ * Every event by itself and in its order, the tree over the stored bytes, and every checkpoint that anybody
+ * has kept. Nothing in the proof's own tables is believed.
+ */
+export function verifyLog(config: Config, options: VerifyOptions, out: Output): Promise<number> {
+  return onStore(config, async ({ proof, store, vault, eventCatalogue }) => {
+    const keys = trustedKeys(proof, options);
+    if (typeof keys === 'string') {
+      out.note(keys);
+      return EXIT.usage;
+    }
+    const { tables, signed, origin } = proof;
+    const order = new Order(new Codec(eventCatalogue, vault));
+    const verified = await verifyLedger({
+      store,
+      tables,
+      signed,
+      trusted: { origin, keys },
+      witnessFile: options.witness ?? config.witnessFile,
+      flawOf: (event) => order.flawOf(event),
+      progress: (events) => out.progress(`${events} events hold`),
+    });
+    const { fault } = verified;
+    out.result(
+      { ok: fault === undefined, origin, ...verified, streams: order.streams },
+      fault === undefined ? holds(verified, order.streams) : broken(fault),
+    );
+    return fault ? EXIT.findings : EXIT.ok;
+  });
+}
+
+function trustedKeys(
+  { keys, origin }: Runtime['proof'],
+  { key }: VerifyOptions,
+): readonly VerifierKey[] | string {
+  if (key === undefined) return keys.verifierKeys(origin);
+  const parsed = key.map((text) => parseVerifierKey(sha256, text));
+  const bad = parsed.indexOf(undefined);
+  return bad < 0 ? (parsed as VerifierKey[]) : `${key[bad]} is no verifier key of an Ed25519 key`;
+}
+
+function holds({ events, sealed, checkpoints }: Verified, streams: number): string {
+  const open = events - sealed;
+  return (
+    `${events} events in ${streams} streams hold; ${checkpoints} checkpoints hold and cover ${sealed} of them` +
+    (open === 0 ? '' : `; ${open} are not sealed yet`)
+  );
+}
+
+function broken({ code, position, upTo, reason }: Fault): string {
+  const where =
+    upTo === undefined || upTo === position
+      ? `position ${position} does not hold`
+      : `something from position ${position} to ${upTo} does not hold`;
+  return `${where}: ${code}: ${reason}`;
+}
+
+/** What can be told of events without any proof: each can be read, and follows those before it. */
+class Order {
+  private last: Recorded | undefined;
+  private readonly revisions = new Map<StreamName, number>();
+
+  constructor(private readonly codec: Codec) {}
+
+  get streams(): number {
+    return this.revisions.size;
+  }
+
+  flawOf(stored: StoredEvent): string | undefined {
+    let event: Recorded;
+    try {
+      event = this.codec.decode(stored);
+    } catch (error) {
+      if (error instanceof CannotDecode) return error.reason;
+      throw error;
+    }
+    const { last } = this;
+    if (last && comparePositions(event.position, last.position) <= 0) return 'is out of order';
+    if (last && event.recordedAt < last.recordedAt)
+      return 'has a recordedAt before that of the one before it';
+    const expected = (this.revisions.get(event.stream) ?? -1) + 1;
+    if (event.revision !== expected)
+      return `${event.stream} has revision ${event.revision} where ${expected} belongs`;
+    this.revisions.set(event.stream, event.revision);
+    this.last = event;
+    return undefined;
+  }
+}

@@ -1,0 +1,347 @@
+import { comparePositions, type Position, START } from '#core/kernel/position.js';
+import { type EventStore, LedgerCorrupt, type StoredEvent } from '#core/ledger/port.js';
+import { type Checkpoint, openCheckpoint } from './checkpoint.js';
+import { type KnownCheckpoint, type KnownFrom, merged } from './known-checkpoints.js';
+import { equalBytes, hex } from './encoding.js';
+import { Frontier, type Hash, leafHash, splitHashes } from './merkle.js';
+import { sha256, verifyEd25519 } from './node-crypto.js';
+import type { VerifierKey } from './note.js';
+import type { ProofTables } from './postgres/proof-tables.js';
+import { TILE_HEIGHT, TILE_WIDTH, tileName } from './tiles.js';
+
+/** What does not hold. */
+export type FaultCode =
+  /** The bytes at the position are not those that were sealed there. */
+  | 'event-changed'
+  /** The event of the position is not there. */
+  | 'event-missing'
+  /** The event contradicts itself or those before it. */
+  | 'event-inconsistent'
+  /** Between two checkpoints something was changed together with its leaves: where exactly can not be told. */
+  | 'range-changed'
+  /** A stored or witnessed checkpoint is not signed, or is not what its place says. */
+  | 'checkpoint-invalid'
+  /** A witness has a checkpoint that the ledger no longer has. */
+  | 'checkpoint-missing'
+  /** The events lead to what was signed, the stored tiles do not. */
+  | 'tile-changed'
+  /** The tables say of a leaf that it came from elsewhere. */
+  | 'leaf-origin-changed';
+
+export interface Fault {
+  readonly code: FaultCode;
+  /** The first position that does not hold. */
+  readonly position: Position;
+  /** Where the fault lies at or before this one. */
+  readonly upTo?: Position;
+  readonly reason: string;
+}
+
+export interface Verified {
+  /** Read, up to the fault where there is one. */
+  readonly events: number;
+  /** Leaves that checkpoints were found to cover. */
+  readonly sealed: number;
+  readonly checkpoints: number;
+  readonly fault?: Fault;
+}
+
+export interface VerifyParts {
+  readonly store: Pick<EventStore, 'readAll'>;
+  readonly tables: Pick<ProofTables, 'readTiles' | 'originsOf'>;
+  /** Leaves that the tables say to have. */
+  readonly leaves: number;
+  /** Where the log ended when all that is known of it had been looked up; nothing behind is read. */
+  readonly head: Position;
+  readonly trusted: { readonly origin: string; readonly keys: readonly VerifierKey[] };
+  readonly known: readonly KnownFrom[];
+  /** What is wrong with an event by itself, or after those before it; in words. */
+  readonly flawOf: (event: StoredEvent) => string | undefined;
+  readonly progress?: (events: number) => void;
+}
+
+const PAGE = 16 * TILE_WIDTH;
+
+/** Something in the tables is not as the events say, and the next checkpoint tells which of them is right. */
+interface Suspicion {
+  readonly index: number;
+  readonly position: Position;
+  readonly reason: string;
+  /** What is wrong if the events turn out to be those that were sealed. */
+  readonly otherwise: 'tile-changed' | 'leaf-origin-changed';
+  /** The tree over the leaves of the tables from there on; undefined where they lack one. */
+  leaves: Frontier | undefined;
+}
+
+/**
+ * Rebuilds the tree from the stored bytes and compares every checkpoint with it that anybody knows of. The
+ * tables of the proof are not believed: they only tell where exactly, once a signed root has told that.
+ * Ends with the first thing that does not hold. In flat memory, whatever the size of the log.
+ */
+export async function verify(parts: VerifyParts): Promise<Verified> {
+  const verifier = new Verifier(parts);
+  try {
+    await verifier.run();
+  } catch (error) {
+    if (!(error instanceof Found)) throw error;
+    return { ...verifier.counts(), fault: error.fault };
+  }
+  return verifier.counts();
+}
+
+/** Ends the reading. */
+class Found extends Error {
+  constructor(readonly fault: Fault) {
+    super(fault.reason);
+  }
+}
+
+class Verifier {
+  private readonly tree = new Frontier(sha256);
+  private readonly known: AsyncIterator<readonly KnownCheckpoint[], undefined>;
+  private next: IteratorResult<readonly KnownCheckpoint[], undefined> | undefined;
+  private last = START;
+  private sealed = 0;
+  /** Of the first event that no checkpoint covers which was found to hold. */
+  private unsealed: Position | undefined;
+  private checkpoints = 0;
+  private suspicion: Suspicion | undefined;
+  /** Hashes of the tiles above the leaves, as the events make them, by level. */
+  private readonly above: Hash[][] = [];
+
+  constructor(private readonly parts: VerifyParts) {
+    this.known = merged(parts.known);
+  }
+
+  counts(): Verified {
+    return { events: this.tree.size, sealed: this.sealed, checkpoints: this.checkpoints };
+  }
+
+  async run(): Promise<void> {
+    for await (const page of this.pages()) {
+      const tables = await this.tablesOf(page.length);
+      for (const event of page) {
+        await this.take(event, tables);
+        await this.compareCheckpoints();
+      }
+      this.parts.progress?.(this.tree.size);
+    }
+    await this.finish();
+  }
+
+  /** Shorter and shorter where a page can not be read, so that all before the fault was looked at. */
+  private async *pages(): AsyncGenerator<readonly StoredEvent[]> {
+    const { store, head } = this.parts;
+    let limit = PAGE;
+    while (comparePositions(this.last, head) < 0) {
+      try {
+        const { events } = await store.readAll(this.last, { limit });
+        const within = events.filter(({ position }) => comparePositions(position, head) <= 0);
+        if (within.length === 0) return;
+        yield within;
+      } catch (error) {
+        if (!(error instanceof LedgerCorrupt)) throw error;
+        if (limit === 1) this.endHere(error.position, error.reason);
+        limit = Math.max(1, Math.floor(limit / 2));
+      }
+    }
+  }
+
+  /** What the tables have of the next leaves. */
+  private async tablesOf(count: number): Promise<TablesPage> {
+    const first = Math.floor(this.tree.size / TILE_WIDTH);
+    const last = Math.floor((this.tree.size + count - 1) / TILE_WIDTH);
+    const bundles = Array.from({ length: last - first + 1 }, (_, at) => first + at);
+    const tiles = await this.parts.tables.readTiles(bundles.map((index) => ({ level: 0, index })));
+    const origins = await this.parts.tables.originsOf(bundles);
+    return { tiles, origins };
+  }
+
+  private async take(event: StoredEvent, tables: TablesPage): Promise<void> {
+    const index = this.tree.size;
+    const leaf = leafHash(sha256, event.bytes);
+    const flaw = this.suspicion ? undefined : this.parts.flawOf(event);
+    if (index < this.parts.leaves) this.compareLeaf(index, event, leaf, tables, flaw);
+    if (flaw !== undefined && this.suspicion === undefined)
+      throw found('event-inconsistent', event.position, flaw);
+    this.last = event.position;
+    this.unsealed ??= event.position;
+    const formed: [level: number, hash: Hash][] = [];
+    this.tree.append(leaf, (level, hash) => {
+      if (level > 0 && level % TILE_HEIGHT === 0) formed.push([level / TILE_HEIGHT, hash]);
+    });
+    for (const [level, hash] of formed) await this.compareAbove(level, hash);
+  }
+
+  private compareLeaf(
+    index: number,
+    { position }: StoredEvent,
+    leaf: Hash,
+    { tiles, origins }: TablesPage,
+    flaw: string | undefined,
+  ): void {
+    const bundle = Math.floor(index / TILE_WIDTH);
+    const within = index % TILE_WIDTH;
+    const tile = tiles.get(tileName({ level: 0, index: bundle }));
+    const stored = tile?.subarray(within * leaf.length, (within + 1) * leaf.length);
+    const whole = stored?.length === leaf.length;
+    if (this.suspicion !== undefined) {
+      if (whole) this.suspicion.leaves?.append(stored);
+      else this.suspicion.leaves = undefined;
+      return;
+    }
+    const origin = origins.get(bundle)?.[within];
+    if (whole && equalBytes(stored, leaf)) {
+      if (origin !== position)
+        this.suspicion = {
+          index,
+          position,
+          reason: `leaf ${index} came from position ${position}, the tables say ${origin ?? 'nothing'}`,
+          otherwise: 'leaf-origin-changed',
+          leaves: this.with(leaf),
+        };
+      return;
+    }
+    const was = whole ? `its leaf has ${hex(stored)}` : 'it has no leaf';
+    this.suspicion = {
+      index,
+      position,
+      reason: `hashes to ${hex(leaf)}, ${was}${flaw === undefined ? '' : `; ${flaw}`}`,
+      otherwise: 'tile-changed',
+      leaves: whole ? this.with(stored) : undefined,
+    };
+  }
+
+  private with(leaf: Hash): Frontier {
+    const tree = this.tree.copy();
+    tree.append(leaf);
+    return tree;
+  }
+
+  /** A hash of a tile above the leaves was formed; full tiles are compared, the others at the end. */
+  private async compareAbove(level: number, hash: Hash): Promise<void> {
+    const hashes = (this.above[level] ??= []);
+    hashes.push(hash);
+    const width = TILE_WIDTH ** level;
+    if (hashes.length % TILE_WIDTH > 0) return;
+    await this.compareTile(level, this.tree.size / (width * TILE_WIDTH) - 1);
+    this.above[level] = [];
+  }
+
+  private async compareTile(level: number, index: number): Promise<void> {
+    if (this.suspicion !== undefined) return;
+    const made = this.above[level] ?? [];
+    const expected = made.filter(
+      (_, at) => (index * TILE_WIDTH + at + 1) * TILE_WIDTH ** level <= this.parts.leaves,
+    );
+    const tiles = await this.parts.tables.readTiles([{ level, index }]);
+    const stored = splitHashes(tiles.get(tileName({ level, index })) ?? new Uint8Array(0));
+    const wrong = expected.findIndex((hash, at) => !equalBytes(hash, stored[at] ?? NO_HASH));
+    if (wrong < 0) return;
+    this.suspicion = {
+      index: (index * TILE_WIDTH + wrong) * TILE_WIDTH ** level,
+      position: this.last,
+      reason: `tile ${level}/${index} has another hash ${wrong} than the events`,
+      otherwise: 'tile-changed',
+      leaves: undefined,
+    };
+  }
+
+  /** All checkpoints of exactly this size. */
+  private async compareCheckpoints(): Promise<void> {
+    this.next ??= await this.known.next();
+    if (this.next.done) return;
+    const group = this.next.value;
+    const size = group[0]?.size ?? 0;
+    if (size > this.tree.size) return;
+    const checkpoints = group.map((known) => this.opened(known));
+    if (size < this.tree.size)
+      throw found('checkpoint-invalid', this.last, `size ${size} comes after ${this.tree.size}`);
+    for (const checkpoint of checkpoints)
+      if (!equalBytes(this.tree.root(), checkpoint.root)) this.differs(checkpoint);
+    this.holds();
+    const places = new Set(group.map(({ from }) => from));
+    if (places.has('witness') && !places.has('ledger'))
+      throw found(
+        'checkpoint-missing',
+        this.last,
+        `the witness has a checkpoint of size ${size}, the ledger no longer has it`,
+      );
+    this.checkpoints++;
+    this.next = undefined;
+  }
+
+  private opened({ from, note, size }: KnownCheckpoint): Checkpoint {
+    const opened = openCheckpoint(verifyEd25519, note, this.parts.trusted);
+    if ('checkpoint' in opened && opened.checkpoint.size === size) return opened.checkpoint;
+    const flaw =
+      'flaw' in opened ? opened.flaw : `says size ${opened.checkpoint.size} under its signature`;
+    throw found('checkpoint-invalid', this.last, `that of size ${size} of the ${from}: ${flaw}`);
+  }
+
+  /** What was signed is what the events say: where the tables say otherwise, they were changed. */
+  private holds(): void {
+    const { suspicion } = this;
+    if (suspicion !== undefined)
+      throw found(suspicion.otherwise, suspicion.position, suspicion.reason);
+    this.sealed = this.tree.size;
+    this.unsealed = undefined;
+  }
+
+  private differs({ size, root }: Checkpoint): never {
+    const { suspicion, last } = this;
+    const leaves = suspicion?.leaves;
+    // The leaves of the tables lead to what was signed: the event behind the first that differs was changed.
+    if (suspicion && leaves?.size === size && equalBytes(leaves.root(), root))
+      throw found('event-changed', suspicion.position, suspicion.reason);
+    const reason =
+      `size ${size} was signed with root ${hex(root)}, the events have ${hex(this.tree.root())}` +
+      (suspicion ? `; position ${suspicion.position} ${suspicion.reason}` : '');
+    throw new Found({ code: 'range-changed', position: this.unsealed ?? last, upTo: last, reason });
+  }
+
+  /** The log can not be read on, or ends here. */
+  private endHere(position: Position, reason: string): never {
+    const { suspicion } = this;
+    if (suspicion !== undefined)
+      throw found(
+        suspicion.otherwise === 'leaf-origin-changed' ? suspicion.otherwise : 'event-changed',
+        suspicion.position,
+        `${suspicion.reason}; position ${position} ${reason}`,
+      );
+    throw found('event-missing', position, reason);
+  }
+
+  private async finish(): Promise<void> {
+    this.next ??= await this.known.next();
+    const [next] = this.next.done ? [] : this.next.value;
+    if (next !== undefined) {
+      const { size } = this.opened(next);
+      const bundle = Math.floor(this.tree.size / TILE_WIDTH);
+      const origins = (await this.parts.tables.originsOf([bundle])).get(bundle);
+      const missing = origins?.[this.tree.size % TILE_WIDTH];
+      this.endHere(
+        missing ?? this.last,
+        `is missing: the ${next.from} has a checkpoint of size ${size}, the log ends after ${this.tree.size} events at position ${this.last}`,
+      );
+    }
+    for (let level = 1; level < this.above.length; level++)
+      if ((this.above[level] ?? []).length > 0)
+        await this.compareTile(level, Math.floor(this.tree.size / TILE_WIDTH ** (level + 1)));
+    const { suspicion } = this;
+    if (suspicion === undefined) return;
+    const code = suspicion.index < this.sealed ? suspicion.otherwise : 'event-changed';
+    throw found(code, suspicion.position, suspicion.reason);
+  }
+}
+
+interface TablesPage {
+  readonly tiles: ReadonlyMap<string, Uint8Array>;
+  readonly origins: ReadonlyMap<number, readonly Position[]>;
+}
+
+const NO_HASH = new Uint8Array(0);
+
+function found(code: FaultCode, position: Position, reason: string): Found {
+  return new Found({ code, position, reason });
+}
