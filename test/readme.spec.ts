@@ -97,7 +97,7 @@ describe('the documents', () => {
       const text = ledgerctl([...words, '--help']);
       help.set(words.join(' '), text);
       const commands = /^Commands:\n([\s\S]*?)(\n\n|$(?![\s\S]))/m.exec(text)?.[1] ?? '';
-      for (const [, name = ''] of commands.matchAll(/^ {2}([a-z]+)\b/gm))
+      for (const [, name = ''] of commands.matchAll(/^ {2}([a-z-]+)/gm))
         if (name !== 'help') ask([...words, name]);
     };
     ask([]);

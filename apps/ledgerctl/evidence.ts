@@ -68,7 +68,7 @@ function instantIn(text: string | undefined): string | undefined {
   return instant;
 }
 
-export interface VerifyOptions {
+export interface TrustOptions {
   readonly origin?: string;
   readonly key?: readonly string[];
   readonly earlier?: string;
@@ -83,7 +83,7 @@ const SIGNS = { holds: 'holds', fails: 'FAILS', open: 'open ' } as const;
  */
 export async function checkBundle(
   file: string,
-  { origin, key, earlier, language }: VerifyOptions,
+  { origin, key, earlier, language }: TrustOptions,
   out: Output,
 ): Promise<number> {
   const report = await reportOn(file, {

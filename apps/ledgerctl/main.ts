@@ -4,12 +4,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { readConfig } from '#core/platform/config.js';
 import { Api } from './api.js';
 import { connect } from './connection.js';
-import {
-  checkBundle,
-  type EvidenceOptions,
-  type VerifyOptions,
-  writeEvidence,
-} from './evidence.js';
+import { checkBundle, type EvidenceOptions, type TrustOptions, writeEvidence } from './evidence.js';
 import { importFile } from './import-file.js';
 import { EXIT, Output, ReaderGone } from './output.js';
 import {
@@ -188,7 +183,7 @@ program
   .option('--key <key...>', 'its verifier key (name+id+key), as you know it from elsewhere')
   .option('--earlier <file>', 'a checkpoint that you keep from an earlier day')
   .addOption(new Option('--language <tag>', 'of the reasons').choices(['en', 'de']).default('en'))
-  .action(async (file: string, options: VerifyOptions) => {
+  .action(async (file: string, options: TrustOptions) => {
     exitCode = await checkBundle(file, options, output());
   });
 

@@ -31,7 +31,9 @@ export function verifyLog(config: Config, options: VerifyOptions, out: Output): 
       return EXIT.usage;
     }
     const { tables, signed, origin } = proof;
-    const order = new Order(new Codec(eventCatalogue, vault));
+    // Elsewhere events carry their writers' clocks, and the ledger's time is the latest along the log.
+    const timesInOrder = config.eventStore === 'postgres';
+    const order = new Order(new Codec(eventCatalogue, vault), timesInOrder);
     const verified = await verifyLedger({
       store,
       tables,
@@ -81,7 +83,10 @@ class Order {
   private last: Recorded | undefined;
   private readonly revisions = new Map<StreamName, number>();
 
-  constructor(private readonly codec: Codec) {}
+  constructor(
+    private readonly codec: Codec,
+    private readonly timesInOrder: boolean,
+  ) {}
 
   get streams(): number {
     return this.revisions.size;
@@ -97,7 +102,7 @@ class Order {
     }
     const { last } = this;
     if (last && comparePositions(event.position, last.position) <= 0) return 'is out of order';
-    if (last && event.recordedAt < last.recordedAt)
+    if (this.timesInOrder && last && event.recordedAt < last.recordedAt)
       return 'has a recordedAt before that of the one before it';
     const expected = (this.revisions.get(event.stream) ?? -1) + 1;
     if (event.revision !== expected)
