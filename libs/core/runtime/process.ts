@@ -47,7 +47,8 @@ export async function startProcess(
   let application: Application | undefined;
   let sealing: { stop(): Promise<void> } | undefined;
   const stop = async () => {
-    await application?.stop();
+    // Other processes go on with the read models at once, while the last requests are answered here.
+    await Promise.all([application?.nest.get(Projector).handOver(), application?.stop()]);
     await sealing?.stop();
     await runtime.close();
   };
