@@ -157,7 +157,10 @@ describe('the documents', () => {
   test('name environment variables that exist, and the README all of them', () => {
     const known = [...read('.env.example').matchAll(/^#?([A-Z_]+)=/gm)].map(([, name]) => name);
     const ours = /\b((?:LEDGER|VAULT|KURRENTDB|DATABASE|EVENT|LOG)_[A-Z_]+)\b/g;
-    expect(missing(ours, (name) => known.includes(name))).toEqual([]);
+    const composed = [...read('docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g)].map(
+      ([, name]) => name,
+    );
+    expect(missing(ours, (name) => [...known, ...composed].includes(name))).toEqual([]);
     const table = readme.slice(readme.indexOf('## Configuration'), readme.indexOf('## ledgerctl'));
     const listed = [...table.matchAll(/^\| ([^|]+)\|/gm)]
       .flatMap(([, names = '']) => [...names.matchAll(/`([A-Z_]+)`/g)])
