@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type StreamName, streamOf, type SubjectId } from '#core/kernel/ids.js';
+import { partitionOf } from '#core/kernel/partition.js';
 import { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
 import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { STANDING_PARTITIONS } from '#domains/consents/projections/standing.projection.js';
 import type { FollowerSettings } from '../follower-process.js';
 import { Product } from '../product.js';
 import type { Context, Counts, Scenario } from '../scenario.js';
@@ -42,13 +45,14 @@ async function run(context: Context, twin?: FollowerSettings['twin']): Promise<C
 
 async function troublesWith(product: Product): Promise<readonly string[]> {
   const registered = await product.call('POST', '/v1/subjects', { source: 'web-form' });
-  const { subjectId } = (await registered.json()) as { subjectId: string };
+  const { subjectId } = (await registered.json()) as { subjectId: SubjectId };
   const question = { subjectId, purpose: 'sales' };
   const before = await status(product, 'POST', '/v1/decisions', question);
 
   // As a version that is rolled back leaves behind: valid, in order, and unknown to this code.
   const store = new PostgresLedger({ connectionString: product.ownerUrl });
-  const stream = sampleStream();
+  // Beside the person in the read model's partition: of the others nobody is held up.
+  const stream = streamBeside(streamOf('subject', subjectId));
   await store.append({ stream, expected: { kind: 'any' }, events: sampleEvents(stream, 1) });
   await store.close();
 
@@ -84,6 +88,14 @@ async function troublesWith(product: Product): Promise<readonly string[]> {
   const trail = await status(product, 'GET', '/v1/audit-events');
   expect(`audit trail: ${trail}`, trail === 200);
   return findings;
+}
+
+function streamBeside(person: StreamName): StreamName {
+  const partition = partitionOf(person, STANDING_PARTITIONS);
+  for (;;) {
+    const stream = sampleStream();
+    if (partitionOf(stream, STANDING_PARTITIONS) === partition) return stream;
+  }
 }
 
 async function status(
