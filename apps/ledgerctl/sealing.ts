@@ -42,9 +42,10 @@ export function rotateSigningKey(config: Config, out: Output): Promise<void> {
 }
 
 export function retireSigningKey(config: Config, id: string, out: Output): Promise<number> {
-  return onStore(config, async ({ proof: { keys, origin } }) => {
+  return onStore(config, async ({ proof: { keys, origin, tables } }) => {
     try {
       await keys.retire(origin, id, systemClock.now());
+      await tables.addKeys(origin, keys.known(origin));
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       out.note(error.message);

@@ -14,7 +14,7 @@ import {
 } from './merkle.js';
 import { sha256 } from './node-crypto.js';
 import type { ProofTables } from './postgres/proof-tables.js';
-import type { PublishedCheckpoint } from './published.js';
+import type { KeyPeriod, PublishedCheckpoint } from './published.js';
 import { entryBundle, nodesFromTiles, type Tile, TILE_WIDTH, tileName, widthAt } from './tiles.js';
 
 /** Whom to trust: nothing else is needed to verify. */
@@ -38,7 +38,7 @@ export class ProvenLog {
 
   constructor(
     private readonly tables: ProofTables,
-    private readonly store: Pick<EventStore, 'readAll'>,
+    private readonly store: Pick<EventStore, 'readAll' | 'at'>,
     readonly origin: string,
   ) {
     this.readNodes = nodesFromTiles(sha256, tables.readTiles);
@@ -46,7 +46,13 @@ export class ProvenLog {
 
   /** Without keys until the sealer made the first. */
   async identity(): Promise<LogIdentity> {
-    return { origin: this.origin, keys: await this.tables.keys(this.origin) };
+    const keys = await this.keys();
+    return { origin: this.origin, keys: keys.map(({ verifierKey }) => verifierKey) };
+  }
+
+  /** Every key that signed or signs checkpoints of this log, oldest first. */
+  keys(): Promise<readonly KeyPeriod[]> {
+    return this.tables.keys(this.origin);
   }
 
   /** Undefined before the first checkpoint. */
@@ -67,6 +73,21 @@ export class ProvenLog {
   /** The leaf that came from each position; a position that no leaf came from (yet) has no entry. */
   indexesOf(positions: readonly Position[]): Promise<ReadonlyMap<Position, number>> {
     return this.tables.indexesOf(positions);
+  }
+
+  /** What a leaf is and where it came from; undefined where there is no such leaf (yet). Throws ProofBroken. */
+  async leaf(index: number): Promise<{ position: Position; bytes: Uint8Array } | undefined> {
+    const position = await this.tables.originOf(index);
+    if (position === undefined) return undefined;
+    const event = await this.store.at(position);
+    if (event === undefined) throw new ProofBroken(`leaf ${index} is not at ${position} any more`);
+    return { position, bytes: event.bytes };
+  }
+
+  /** The root of the tree of any size up to that of the newest checkpoint, as the tiles have it. */
+  async rootOf(size: number): Promise<Hash> {
+    const [root] = await hashesOver(sha256, [{ start: 0, end: size }], this.readNodes);
+    return root as Hash;
   }
 
   /**

@@ -10,3 +10,13 @@ export interface PublishedCheckpoint extends Checkpoint {
   readonly position: Position;
   readonly signedAt: Instant;
 }
+
+/** A key that signs checkpoints, or one that signed some, and from when to when. */
+export interface KeyPeriod {
+  /** As c2sp.org/signed-note writes it. */
+  readonly verifierKey: string;
+  /** No checkpoint that was published earlier has its signature. */
+  readonly from: Instant;
+  /** It has signed nothing since; undefined while it signs. */
+  readonly until?: Instant;
+}

@@ -270,7 +270,7 @@ export class Sealer {
         `checkpoints of ${origin} were signed with a key that is not there`,
       );
     const verifierKey = formatVerifierKey(await keys.add(origin, systemClock.now()));
-    await tables.addKeys(origin, [verifierKey]);
+    await tables.addKeys(origin, keys.known(origin));
     report({ kind: 'key-made', verifierKey });
   }
 
@@ -375,7 +375,7 @@ export class Sealer {
     // Beside the key first: a checkpoint that somebody has seen must be known there.
     await signed.add(size, note);
     await this.mustExtendAll(held);
-    await tables.addKeys(origin, keys.verifierKeys(origin).map(formatVerifierKey));
+    await tables.addKeys(origin, keys.known(origin));
     const published = await tables.publish(held.epoch, { origin, size, note, position });
     held.sealed = { size, position };
     await signed.forgetBefore(size);

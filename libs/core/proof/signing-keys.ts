@@ -5,7 +5,13 @@ import type { Instant } from '#core/kernel/instant.js';
 import { codeOf, createFile, makeDirectory, replaceFile } from '#core/vault/durable-file.js';
 import { base64, fromBase64, hex, utf8 } from './encoding.js';
 import { publicKeyOfSeed, sha256, signEd25519 } from './node-crypto.js';
-import { parseVerifierKey, type Signature, type VerifierKey, verifierKey } from './note.js';
+import {
+  formatVerifierKey,
+  parseVerifierKey,
+  type Signature,
+  type VerifierKey,
+  verifierKey,
+} from './note.js';
 
 const FORMAT = 'consent-ledger/signing-keys/1';
 const SEED_BYTES = 32;
@@ -23,6 +29,13 @@ interface StoredKey {
 interface Stored {
   readonly format: typeof FORMAT;
   readonly keys: readonly StoredKey[];
+}
+
+/** A key as everybody may know it. */
+export interface KnownKey {
+  readonly verifierKey: string;
+  /** It signs no more since then. */
+  readonly retiredAt?: Instant;
 }
 
 /** What is where the signing keys should be can not be used. Nothing was changed. */
@@ -55,6 +68,15 @@ export class SigningKeys {
   /** Every key of the origin, oldest first, also those that sign no more: what it may have signed with. */
   verifierKeys(origin: string): readonly VerifierKey[] {
     return this.keys.filter(({ name }) => name === origin).map(verifierOf);
+  }
+
+  /** The same for everybody to know. */
+  known(origin: string): readonly KnownKey[] {
+    return this.keys.flatMap((key) =>
+      key.name === origin
+        ? [{ verifierKey: formatVerifierKey(verifierOf(key)), retiredAt: key.retiredAt }]
+        : [],
+    );
   }
 
   /** The keys of the origin that sign. */

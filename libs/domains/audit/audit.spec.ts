@@ -33,6 +33,8 @@ import { DATABASE } from '#core/platform/tokens.js';
 import { MemoryVault } from '#core/vault/memory-vault.js';
 import { RecordLookHandler } from '#domains/access/commands/record-look.js';
 import { type AccessEvent, accessEvents } from '#domains/access/domain/access.events.js';
+import { ProofTables } from '#core/proof/postgres/proof-tables.js';
+import { ProvenLog } from '#core/proof/proven-log.js';
 import { type ConsentEvent, consentEvents } from '#domains/consents/domain/consents.events.js';
 import { type ErasureEvent, erasureEvents } from '#domains/erasure/domain/erasure.events.js';
 import {
@@ -130,6 +132,7 @@ beforeAll(async () => {
   const ports = [
     { provide: Ledger, useValue: ledger },
     { provide: STORED_EVENTS, useValue: store },
+    { provide: ProvenLog, useValue: new ProvenLog(new ProofTables(db), store, 'ledger.example') },
     { provide: EVENT_CATALOGUE, useValue: catalogue },
     { provide: DATABASE, useValue: db },
     { provide: READ_MODELS, useValue: readModels },

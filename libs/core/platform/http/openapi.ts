@@ -81,7 +81,12 @@ function operationOfRoute(
   const parameters = [
     ...(found.parameters ?? [])
       .filter((parameter) => parameter['in'] === 'path')
-      .map((parameter) => ({ ...parameter, schema: { type: 'string' } })),
+      .map((parameter) => ({
+        ...parameter,
+        // What is called so in the path is `*` to Fastify.
+        ...(parameter['name'] === '*' ? { name: 'path' } : {}),
+        schema: { type: 'string' },
+      })),
     ...(query ? parametersOf(query) : []),
     ...headers.map(headerParameter),
   ].sort(byPlaceAndName);
@@ -227,8 +232,8 @@ function contentOf(answer: AnswerNote, shapes: Set<Shape>): Part {
   if (ndjson)
     return as(NDJSON, ndjson, 'Describes one line; the answer is one JSON document a line.');
   if (events) return as('text/event-stream', events, 'Describes the data of one event.');
-  // Of bytes there is nothing to say but their kind (OpenAPI 3.1, 4.8.14.2).
-  if (file) return { content: { [file]: {} } };
+  // Of a file there is nothing to say but its kind (OpenAPI 3.1, 4.8.14.2), and what one looks like.
+  if (file) return { content: { [file]: example } };
   return {};
 }
 

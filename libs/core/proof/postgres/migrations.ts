@@ -3,6 +3,7 @@ import { type Kysely, sql } from 'kysely';
 /** The schema of the proof, in steps; each runs once, in a transaction, as the owner of the database. */
 export const migrations: readonly { name: string; up(db: Kysely<unknown>): Promise<void> }[] = [
   { name: '0001-proof', up: async (db) => void (await sql.raw(PROOF).execute(db)) },
+  { name: '0002-retired-keys', up: async (db) => void (await sql.raw(RETIRED).execute(db)) },
 ];
 
 /**
@@ -90,4 +91,18 @@ grant select, update on proof.progress to ledger_runtime;
 grant select, insert, update, delete on proof.tiles, proof.leaves to ledger_runtime;
 grant select, insert on proof.checkpoints, proof.keys, proof.timestamps to ledger_runtime;
 revoke all on function proof.refuse_change() from public;
+`;
+
+/** From when on a key signed nothing any more; said once, as the key itself. */
+const RETIRED = `
+create table proof.retired_keys (
+  origin text not null,
+  verifier_key text not null,
+  retired_at timestamptz(3) not null,
+  primary key (origin, verifier_key)
+);
+create trigger refuse_change before update or delete or truncate on proof.retired_keys
+  for each statement execute function proof.refuse_change();
+alter table proof.retired_keys enable always trigger refuse_change;
+grant select, insert on proof.retired_keys to ledger_runtime;
 `;

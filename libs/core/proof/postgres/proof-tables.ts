@@ -4,7 +4,8 @@ import { type Instant, instantOf } from '#core/kernel/instant.js';
 import type { Position } from '#core/kernel/position.js';
 import { type Checkpoint, parseCheckpoint } from '../checkpoint.js';
 import { parseNote } from '../note.js';
-import type { PublishedCheckpoint } from '../published.js';
+import type { KeyPeriod, PublishedCheckpoint } from '../published.js';
+import type { KnownKey } from '../signing-keys.js';
 import { type ReadTiles, type StoredTile, TILE_WIDTH, tileName } from '../tiles.js';
 
 /** How far the leaves are, and who adds to them. */
@@ -250,17 +251,32 @@ export class ProofTables {
     }
   }
 
-  async addKeys(origin: string, verifierKeys: readonly string[]): Promise<void> {
-    await sql`insert into proof.keys (origin, verifier_key)
-              select ${origin}, unnest(${[...verifierKeys]}::text[])
-              on conflict do nothing`.execute(this.db);
+  /** Makes keys known to everybody, and which of them sign no more; what is known already stays as it is. */
+  async addKeys(origin: string, known: readonly KnownKey[]): Promise<void> {
+    const retired = known.filter(({ retiredAt }) => retiredAt !== undefined);
+    await sql`
+      with added as (
+        insert into proof.keys (origin, verifier_key)
+        select ${origin}, unnest(${known.map(({ verifierKey }) => verifierKey)}::text[])
+        on conflict do nothing)
+      insert into proof.retired_keys (origin, verifier_key, retired_at)
+      select ${origin}, * from unnest(${retired.map(({ verifierKey }) => verifierKey)}::text[],
+                                      ${retired.map(({ retiredAt }) => retiredAt)}::timestamptz[])
+      on conflict do nothing`.execute(this.db);
   }
 
-  async keys(origin: string): Promise<readonly string[]> {
-    const { rows } = await sql<{ verifier_key: string }>`
-      select verifier_key from proof.keys where origin = ${origin}
-       order by known_since, verifier_key`.execute(this.db);
-    return rows.map(({ verifier_key }) => verifier_key);
+  /** Oldest first. */
+  async keys(origin: string): Promise<readonly KeyPeriod[]> {
+    const { rows } = await sql<{ verifier_key: string; known_since: Date; retired_at?: Date }>`
+      select k.verifier_key, k.known_since, r.retired_at
+        from proof.keys k
+        left join proof.retired_keys r on r.origin = k.origin and r.verifier_key = k.verifier_key
+       where k.origin = ${origin} order by k.known_since, k.verifier_key`.execute(this.db);
+    return rows.map(({ verifier_key, known_since, retired_at }) => ({
+      verifierKey: verifier_key,
+      from: instantOf(known_since.getTime()),
+      ...(retired_at ? { until: instantOf(retired_at.getTime()) } : {}),
+    }));
   }
 
   async addTimestamp(origin: string, size: number, token: Uint8Array): Promise<void> {

@@ -132,3 +132,36 @@ export const envelopeExample = {
   version: 1,
   position: '1042',
 };
+
+/** A log with the leaves `a`, `b` and `c`; its hashes and its signature hold. */
+const root = 'NmQuc8JUCrEh46a/lUWwokmCzYMOsT080Z3jzmwCHsE=';
+
+export const checkpointExample =
+  `ledger.example/consents\n3\n${root}\n\n` +
+  '— ledger.example/consents 8fjQV0wwattvv8ur35HE/uPD6qv6RTW21wZZbs1qGvGP+mxByWz0aDFiEnUmi95BH0oVitp+eCV4poAfLLbrD0BNbQ0=\n';
+
+const hashes = [
+  'Aippeebat6pa5MPl5F9+l3ESp+Y1k4INvsHsc4ok+Tw=',
+  'WX/LMSgtNGVMIA00GPylcFxkjr8ybsc9jd7xGEH4dtg=',
+];
+
+export const proofExample = {
+  index: 1,
+  position: '2',
+  leafHash: 'V+s1YV1H807HFMrN9f10YIpejhAnJOgLJLKHwMJ7ajE=',
+  size: 3,
+  root,
+  hashes,
+  checkpoint: checkpointExample,
+  tlogProof: `c2sp.org/tlog-proof@v1\nindex 1\n${hashes.join('\n')}\n\n${checkpointExample}`,
+};
+
+export const logKeysExample = {
+  origin: 'ledger.example/consents',
+  keys: [
+    {
+      verifierKey: 'ledger.example/consents+f1f8d057+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs',
+      from: '2026-01-02T08:00:04.000Z',
+    },
+  ],
+};

@@ -153,6 +153,52 @@ export const envelopeSchema = object(
   ['receivedAt', 'declaredBy', 'provenance', 'causationId'],
 );
 
+const size: JsonSchema = { type: 'integer', minimum: 1, description: 'Leaves of the tree.' };
+const hash: JsonSchema = { type: 'string', description: '32 bytes in base64.' };
+const hashes: JsonSchema = { type: 'array', items: hash };
+const note: JsonSchema = {
+  type: 'string',
+  description: 'The checkpoint as it was signed (c2sp.org/tlog-checkpoint).',
+};
+const treeHead = object({ size, root: hash });
+
+export const proofSchema: JsonSchema = {
+  oneOf: [
+    object({
+      index: { type: 'integer', minimum: 0 },
+      position,
+      leafHash: hash,
+      size,
+      root: hash,
+      hashes: { ...hashes, description: 'From the sibling of the leaf up (RFC 9162, 2.1.3).' },
+      checkpoint: note,
+      tlogProof: { type: 'string', description: 'The same as c2sp.org/tlog-proof@v1 writes it.' },
+    }),
+    object({
+      from: treeHead,
+      to: treeHead,
+      hashes: { ...hashes, description: 'RFC 9162, 2.1.4.' },
+      checkpoint: { ...note, description: 'That of the larger size, as it was signed.' },
+    }),
+  ],
+};
+
+export const logKeysSchema = object({
+  origin: { type: 'string', description: 'What the log is called in its checkpoints.' },
+  keys: {
+    type: 'array',
+    description: 'Oldest first.',
+    items: object(
+      {
+        verifierKey: { type: 'string', description: 'As c2sp.org/signed-note writes it.' },
+        from: { ...instant, description: 'Nothing published earlier has its signature.' },
+        until: { ...instant, description: 'It signed nothing since; absent while it signs.' },
+      },
+      ['until'],
+    ),
+  },
+});
+
 function object(
   properties: Readonly<Record<string, JsonSchema>>,
   optional: readonly string[] = [],

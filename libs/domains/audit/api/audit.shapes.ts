@@ -1,10 +1,12 @@
-import { IsBoolean, IsIn, IsOptional, IsString, Matches } from 'class-validator';
-import type { SubjectId } from '#core/kernel/ids.js';
+import { applyDecorators } from '@nestjs/common';
+import { IsBoolean, IsIn, IsInt, IsOptional, IsString, Matches, Max, Min } from 'class-validator';
+import type { EventId, SubjectId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import type { KnownAt } from '#core/kernel/moment.js';
 import type { Position } from '#core/kernel/position.js';
 import { MAX_LIMIT, PageQuery } from '#core/platform/http/cursor.js';
 import { Described } from '#core/platform/http/operation.js';
+import { OneOf } from '#core/platform/http/shapes.js';
 import { IsCode, IsIdOf, IsInstant, IsKnownAt, IsList } from '#core/platform/http/validators.js';
 import { type Language, LANGUAGES } from '../queries/show-timeline.js';
 
@@ -101,4 +103,57 @@ export class FollowQuery extends AfterQuery {
   @IsOptional()
   @IsIdOf('sub')
   subject?: SubjectId;
+}
+
+class InTreeBody {
+  @Described('Of the checkpoint whose tree it is to be in; absent: the newest.')
+  @IsOptional()
+  @IsCount(1)
+  size?: number;
+}
+
+export class LeafBody extends InTreeBody {
+  @Described('The number of the leaf, from 0.')
+  @IsCount(0)
+  index!: number;
+}
+
+export class PositionBody extends InTreeBody {
+  @Described('Of the event in the log.')
+  @IsString()
+  @Matches(POSITION, malformedPosition)
+  position!: Position;
+}
+
+export class EventBody extends InTreeBody {
+  @Described('The event; ids are unique within a stream, therefore the person is named as well.')
+  @IsIdOf('evt')
+  eventId!: EventId;
+
+  @Described('Whose stream it is in.')
+  @IsIdOf('sub')
+  subjectId!: SubjectId;
+}
+
+export class GrowthBody {
+  @Described('The smaller size, such as that of a checkpoint which you kept.')
+  @IsCount(1)
+  from!: number;
+
+  @Described('Of the checkpoint that the log is to have grown to; absent: the newest.')
+  @IsOptional()
+  @IsCount(1)
+  to?: number;
+}
+
+@OneOf({
+  index: () => LeafBody,
+  position: () => PositionBody,
+  eventId: () => EventBody,
+  from: () => GrowthBody,
+})
+export abstract class ProofBody {}
+
+function IsCount(least: number): PropertyDecorator {
+  return applyDecorators(IsInt(), Min(least), Max(Number.MAX_SAFE_INTEGER)) as PropertyDecorator;
 }
