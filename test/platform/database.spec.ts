@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { sql } from 'kysely';
 import {
   isDatabaseUnavailable,
@@ -8,6 +8,10 @@ import {
 } from '#core/platform/database.js';
 import { migrate, MigrationFailed, type MigrationStep } from '#core/platform/migrate.js';
 import { freshDatabase, type FreshDatabase } from '../support/database.js';
+import { FaultProxy } from '../support/fault-proxy.js';
+import { until } from '../support/until.js';
+
+jest.setTimeout(60_000);
 
 let database: FreshDatabase;
 beforeAll(async () => {
@@ -86,6 +90,44 @@ describe('a pool', () => {
     expect(await pool.query('SELECT 1')).toMatchObject({ rowCount: 1 });
     await pool.end();
     await other.end();
+  });
+
+  it('gives up sessions that are not answered, also those that nobody uses', async () => {
+    const { proxy, url } = await FaultProxy.before(database.url);
+    const pool = open({ connectionString: url, statementTimeout: 0 });
+    const db = kyselyOn<unknown>(pool);
+    try {
+      await Promise.all(Array.from({ length: 3 }, () => pool.query('SELECT pg_sleep(0.1)')));
+      expect(pool.idleCount).toBe(3);
+      for (const fault of ['silent', 'blackhole'] as const) {
+        proxy.set(fault);
+        // Two statements of a transaction: what follows the lost answer is not sent to the same session.
+        const lost = await db
+          .transaction()
+          .execute(() => sql`SELECT 1`.execute(db))
+          .catch((error: unknown) => error);
+        expect(isDatabaseUnavailable(lost)).toBe(true);
+        await until('none is left', () => pool.totalCount === 0);
+        proxy.set('none');
+        expect(await pool.query('SELECT 1')).toMatchObject({ rowCount: 1 });
+      }
+      // The answer alone is lost: the database is there, and says that it has answered.
+      proxy.set('silent', 'SELECT 77');
+      const { struck } = proxy;
+      const unheard = pool.query('SELECT 77').catch((error: unknown) => error);
+      await until('it is sent', () => proxy.struck > struck);
+      proxy.set('none');
+      expect(isDatabaseUnavailable(await unheard)).toBe(true);
+    } finally {
+      await pool.end();
+      await proxy.close();
+    }
+  });
+
+  it('waits for a statement that takes its time, however long', async () => {
+    const pool = open({ statementTimeout: 0 });
+    expect(await pool.query('SELECT pg_sleep(7)')).toMatchObject({ rowCount: 1 });
+    await pool.end();
   });
 
   it('does not use a session that can not take the role', async () => {

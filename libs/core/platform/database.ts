@@ -1,6 +1,7 @@
 import { types } from 'node:util';
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
+import { Session, Silence } from './silence.js';
 
 /**
  * The role that every session of a running ledger takes. It may append events and not change them;
@@ -22,29 +23,36 @@ export interface PoolOptions {
 }
 
 /**
+ * Milliseconds that a transaction may wait for its next statement: should its process be gone without a word, what it
+ * has locked is free after that.
+ */
+const IDLE_IN_TRANSACTION = 10_000;
+
+/**
  * A pool whose sessions all have the role, the timeouts and the time zone that the ledger relies on. A
- * session that can not be set up so is not used: its caller gets the error. int8 stays a string, as pg
- * gives it: positions have up to 19 digits.
+ * session that can not be set up so is not used: its caller gets the error; one that the database does not
+ * answer any more is ended. int8 stays a string, as pg gives it: positions have up to 19 digits.
  */
 export function openPool(options: PoolOptions): pg.Pool {
-  const { role, statementTimeout = 30_000 } = options;
+  const { connectionString, role, statementTimeout = 30_000 } = options;
+  const silence = new Silence(connectionString);
   const pool = new pg.Pool({
-    connectionString: options.connectionString,
+    connectionString,
+    Client: Session,
     application_name: options.applicationName,
     max: options.max ?? 10,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
-    // Where the server says nothing at all, its own timeout does not help.
-    ...(statementTimeout > 0 ? { query_timeout: statementTimeout + 5_000 } : {}),
     // As statements rather than start-up parameters: connection poolers refuse some of those.
     // eslint-disable-next-line @typescript-eslint/no-misused-promises -- the pool waits for it; its types do not say so
     onConnect: async (client) => {
+      silence.watch(client as Session);
       await client.query(
         [
           ...(role === undefined ? [] : [`SET ROLE ${role}`]),
           `SET statement_timeout = ${statementTimeout}`,
-          `SET idle_in_transaction_session_timeout = ${statementTimeout === 0 ? 0 : 60_000}`,
+          `SET idle_in_transaction_session_timeout = ${statementTimeout === 0 ? 0 : IDLE_IN_TRANSACTION}`,
           `SET TIME ZONE 'UTC'`,
         ].join(';'),
       );

@@ -100,10 +100,13 @@ export interface Advance {
   readonly caughtUpAt?: number;
 }
 
+/** Milliseconds between two statements of a transaction of ours, at the most. */
+const LONGEST_PAUSE = 5_000;
+
 /**
  * Moves the checkpoints and renews the lease. The rows of the same transaction `tx` go to `schema`: it
  * becomes the search path. The checkpoints stay locked until `tx` ends, which keeps every other runner out;
- * should this process freeze meanwhile, the database ends the transaction after the lease's time.
+ * should this process freeze or be cut off meanwhile, the database ends the transaction after some seconds.
  *
  * The commit does not wait for the disk. Rows and checkpoint are lost or kept together, and the log, which
  * both come from, is durable: what a crash of the database takes back is applied again.
@@ -119,7 +122,8 @@ export async function advance(
 ): Promise<void> {
   const caughtUpAt = momentOf(step.caughtUpAt);
   const path = schema === undefined ? sql`` : setting('search_path', searchPath(schema));
-  const idle = setting('idle_in_transaction_session_timeout', String(lease.milliseconds));
+  const pause = Math.min(lease.milliseconds, LONGEST_PAUSE);
+  const idle = setting('idle_in_transaction_session_timeout', String(pause));
   const deferred = setting('synchronous_commit', 'off');
   const { rows } = await sql`
     with ${held(lease, step.applied)}

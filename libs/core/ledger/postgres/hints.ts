@@ -72,7 +72,10 @@ export class Hints {
   private async announceAll(): Promise<void> {
     while (this.again && !this.closing.signal.aborted) {
       this.again = false;
-      if (this.listens) await this.session?.query('notify ledger_appended').catch(() => undefined);
+      const { session } = this;
+      // Who does not take it would not hear anything either: another session listens then.
+      if (session && this.listens)
+        await session.query('notify ledger_appended').catch(() => discard(session));
       await sleep(ANNOUNCE_EVERY);
     }
     this.announcing = undefined;

@@ -38,6 +38,8 @@ export interface ApplicationOptions {
   readonly preview?: boolean;
   /** What the OpenAPI document says of itself. */
   readonly document?: DocumentInfo;
+  /** Milliseconds in which every call has an answer. Absent: CALL_DEADLINE. */
+  readonly deadline?: number;
 }
 
 /** An application that is ready to listen. */
@@ -69,6 +71,7 @@ export async function createApplication(
     filter,
     metrics: () => metrics,
     api: config.roles.has('api'),
+    deadline: options.deadline,
   });
   const nest = await NestFactory.create<NestFastifyApplication>(
     { module: Root, imports: [PlatformModule.with({ config, logger, lifecycle }), module] },

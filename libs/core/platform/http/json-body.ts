@@ -133,6 +133,8 @@ export function registerBodies(server: FastifyInstance): void {
     server.addContentTypeParser(type, (request, payload, done) => {
       try {
         refuseOtherCharsets(request.headers['content-type']);
+        // Not before its reader asks for it.
+        request.awaitsCaller = false;
         done(null, payload);
       } catch (error) {
         done(error as Error);

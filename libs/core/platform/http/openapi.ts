@@ -331,7 +331,7 @@ function problemsOf(of: {
     429: ['Too many requests; see Retry-After.', ['too-many-requests']],
     503: [
       'Can not be answered now; see Retry-After. Repeat it with the same Idempotency-Key.',
-      ['unavailable'],
+      ['unavailable', 'too-late', ...(idempotent ? ['outcome-unknown'] : [])],
     ],
   };
   for (const [status, codes] of Object.entries(note?.problems ?? {})) {

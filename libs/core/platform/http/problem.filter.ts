@@ -22,6 +22,8 @@ export class ProblemFilter implements ExceptionFilter {
   send(error: unknown, traceId: string, reply: FastifyReply): void {
     const { problem, headers, unexpected } = problemOf(error, traceId, this.translate);
     if (unexpected) this.logger.error({ traceId, failure: failureOf(error) }, 'unexpected failure');
+    // The call had an answer before it failed: that it took too long.
+    if (reply.raw.writableEnded) return;
     if (reply.raw.headersSent) {
       // Half an answer is out: only a broken connection tells the caller that it is not whole.
       reply.raw.destroy();

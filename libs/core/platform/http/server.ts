@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { Refused } from '#core/kernel/refused.js';
 import type { Lifecycle } from '../lifecycle.js';
 import type { Metrics } from '../metrics.js';
+import { registerDeadlines } from './deadlines.js';
 import { registerBodies } from './json-body.js';
 import { PROBLEM_JSON, problemOf } from './problem.js';
 import type { ProblemFilter } from './problem.filter.js';
@@ -48,8 +49,10 @@ export function openServer(parts: {
   metrics: () => Metrics | undefined;
   /** Without it only health and metrics are served: a worker has a port for whoever watches it. */
   api: boolean;
+  /** Milliseconds; absent: CALL_DEADLINE. */
+  deadline?: number;
 }): FastifyAdapter {
-  const { logger, lifecycle, filter, metrics, api } = parts;
+  const { logger, lifecycle, filter, metrics, api, deadline } = parts;
   const options: FastifyHttpOptions<Server> = {
     logger: false,
     // The request's id is its trace id, everywhere.
@@ -85,6 +88,7 @@ export function openServer(parts: {
     done();
   });
 
+  registerDeadlines(server, filter, deadline);
   refuseOtherMethods(server);
   if (!api) refuseAllBut(server, WATCHED);
 

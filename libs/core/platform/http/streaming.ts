@@ -31,6 +31,8 @@ export type Source<T> = (signal: AbortSignal) => Batches<T> | Promise<Batches<T>
 
 /** Milliseconds after which a client that takes nothing is given up. */
 const STALLED = 60_000;
+/** Milliseconds for what comes next in an answer that has begun, while its caller takes what there is. */
+const STEP = 30_000;
 /** Milliseconds between signs of life on a stream of events. */
 const PING = 15_000;
 /** Milliseconds for which a stream of events may outlive its key. */
@@ -132,6 +134,8 @@ async function send<T>(reply: FastifyReply, source: Source<T>, format: Format<T>
     iterator = (await source(gone.signal))[Symbol.asyncIterator]();
     // A source that fails at once still gets a problem for an answer; an endless one may have nothing to say yet.
     let next = format.endless ? undefined : await iterator.next();
+    // It came too late: the call has another answer.
+    if (gone.signal.aborted || raw.headersSent) return;
     begin(reply, format);
     if (format.ping !== undefined) {
       const text = format.ping;
@@ -144,7 +148,8 @@ async function send<T>(reply: FastifyReply, source: Source<T>, format: Format<T>
         () => void stillAdmitted().then((admitted) => admitted || leave(), leave),
         READMISSION,
       );
-    for (next ??= await iterator.next(); !next.done; next = await iterator.next()) {
+    const following = () => nextOf(iterator as AsyncIterator<T | readonly T[]>, reply, format);
+    for (next ??= await following(); !next.done; next = await following()) {
       if (gone.signal.aborted) break;
       await write(raw, next.value, format, gone.signal);
     }
@@ -170,6 +175,21 @@ function begin<T>(reply: FastifyReply, { headers, open }: Format<T>): void {
   reply.raw.writeHead(reply.statusCode, { ...set, ...headers });
   if (open === undefined) reply.raw.flushHeaders();
   else reply.raw.write(open);
+}
+
+/** Breaks the answer off where it takes too long, unless the caller is waited for. */
+async function nextOf<T>(
+  iterator: AsyncIterator<T>,
+  { raw, request }: FastifyReply,
+  { endless }: { readonly endless?: boolean },
+): Promise<IteratorResult<T>> {
+  if (endless) return iterator.next();
+  const clock = setInterval(() => request.awaitsCaller || raw.destroy(), STEP);
+  try {
+    return await iterator.next();
+  } finally {
+    clearInterval(clock);
+  }
 }
 
 async function write<T>(
@@ -210,10 +230,24 @@ async function drained(raw: ServerResponse, signal: AbortSignal): Promise<void> 
 export function ndjsonOf(request: FastifyRequest): AsyncIterable<Uint8Array> {
   const body: unknown = request.body;
   if (typeof body === 'object' && body !== null && Symbol.asyncIterator in body)
-    return body as AsyncIterable<Uint8Array>;
+    return awaited(request, body as AsyncIterable<Uint8Array>);
   throw new RequestRefused(
     'unsupported-media-type',
     'unsupported-media-type',
     `The body must be ${NDJSON} in UTF-8.`,
   );
+}
+
+/** Tells whoever looks after deadlines while the caller is waited for. */
+async function* awaited(
+  request: FastifyRequest,
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  request.awaitsCaller = true;
+  for await (const chunk of body) {
+    request.awaitsCaller = false;
+    yield chunk;
+    request.awaitsCaller = true;
+  }
+  request.awaitsCaller = false;
 }
