@@ -62,7 +62,7 @@ async function generate(asked: LoadAsked): Promise<LoadDone> {
     for (const connection of open) connection.close();
   }
   times.sort((a, b) => a - b);
-  const percentile = (share: number) => times[Math.floor((times.length - 1) * share)] ?? NaN;
+  const percentile = (share: number) => times[Math.ceil((times.length - 1) * share)] ?? NaN;
   return {
     sent: requestsSent,
     perSecond: times.length / asked.seconds,

@@ -59,6 +59,10 @@ async function start<Ready>(
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (said += text));
   const ended = once(child, 'exit');
+  let stopping = false;
+  child.once('exit', (code, signal) => {
+    if (!stopping) process.stderr.write(`${main} ended by itself (${code ?? signal}):\n${said}\n`);
+  });
   const first = (await Promise.race([once(child, 'message'), ended])) as [Ready | number | null];
   if (child.exitCode !== null || child.signalCode !== null)
     throw new Error(`${main} did not start:\n${said.trim()}`);
@@ -67,6 +71,7 @@ async function start<Ready>(
     ready: first[0] as Ready,
     stop: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return;
+      stopping = true;
       child.kill('SIGTERM');
       await ended;
     },

@@ -15,8 +15,9 @@ export default {
     peakMb: { unit: 'MB', atMost: 300 },
   },
   async prepare(stage) {
-    const { url, key, pid, ...server } = await stage.emptyServer('import');
-    const database = await stage.database({ url, key, pid, ...server }, 'bench_reference');
+    const server = await stage.emptyServer('import');
+    const { url, key, pid } = server;
+    const database = await stage.database(server, 'bench_reference');
     const environment = { LEDGER_URL: url, LEDGER_API_KEY: key };
     const head = async () => {
       const [last] = await sql<{ position: string | null }>(
@@ -45,11 +46,10 @@ export default {
       );
       return { value: events / seconds, more: { events, peakMb, serverPeakMb } };
     };
-    // The reference writes what the subject has recorded last.
-    const first = again();
-    await first;
+    await again();
     return {
       subject: again,
+      // It writes what the subject has recorded last.
       reference: async () => {
         await sql(database, 'drop table if exists events');
         await sql(

@@ -31,7 +31,7 @@ export default {
         }
         const { value: grantsPerSecond } = await load;
         times.sort((a, b) => a - b);
-        const p99 = times[Math.floor((times.length - 1) * 0.99)] as number;
+        const p99 = times[Math.ceil((times.length - 1) * 0.99)] as number;
         return {
           value: p99,
           more: { p50Ms: spreadOf(times).median, probes: times.length, grantsPerSecond },
