@@ -8,11 +8,11 @@ export class Batch<Asked, Answered> {
 
   /**
    * `send` answers all in the order asked, or rejects for all. Two calls with the same `keyOf` never travel in
-   * one batch.
+   * one batch; without it, any may.
    */
   constructor(
     private readonly send: (asked: readonly Asked[]) => Promise<readonly Answered[]>,
-    private readonly keyOf: (asked: Asked) => string,
+    private readonly keyOf?: (asked: Asked) => string,
     private readonly max = 256,
   ) {}
 
@@ -40,11 +40,13 @@ export class Batch<Asked, Answered> {
   }
 
   private take(): readonly Waiting<Asked, Answered>[] {
+    const { keyOf } = this;
+    if (keyOf === undefined) return this.waiting.splice(0, this.max);
     const keys = new Set<string>();
     const batch: Waiting<Asked, Answered>[] = [];
     const later: Waiting<Asked, Answered>[] = [];
     for (const one of this.waiting) {
-      const key = this.keyOf(one.asked);
+      const key = keyOf(one.asked);
       if (batch.length === this.max || keys.has(key)) later.push(one);
       else {
         keys.add(key);

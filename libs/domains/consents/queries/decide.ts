@@ -7,6 +7,7 @@ import { earlierOf, laterOf, type Position, START } from '#core/kernel/position.
 import { invalid, type Violation } from '#core/kernel/refused.js';
 import { resolveKnownAt } from '#core/ledger/known-at.js';
 import { Ledger } from '#core/ledger/ledger.js';
+import { Batch } from '#core/platform/batch.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
 import { CLOCK, DATABASE } from '#core/platform/tokens.js';
 import type { Channel } from '#domains/purposes/domain/purposes.events.js';
@@ -36,6 +37,11 @@ import { Decide, type DecisionAnswer, type DecisionQuestion } from './decide.mes
 
 @QueryHandler(Decide)
 export class DecideHandler implements IQueryHandler<Decide> {
+  /** Questions that callers ask one by one, at the same time, are looked up together. */
+  private readonly single = new Batch((asked: readonly Asked[]) =>
+    findStandings(this.database, asked),
+  );
+
   constructor(
     @Inject(DATABASE) private readonly database: Database,
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
@@ -57,7 +63,7 @@ export class DecideHandler implements IQueryHandler<Decide> {
     const asked = questions.flatMap(({ purpose, asOf = now }, n): (Asked & { n: number })[] =>
       (subjects[n] ?? []).map((subject) => ({ n, subject, purpose, asOf, knownAt: knownAts[n] })),
     );
-    const found = await findStandings(this.database, asked);
+    const found = await this.find(asked);
     const open = found.find((_, index) => asked[index]?.knownAt === undefined);
     const position = open?.position ?? (await standingPosition(this.database));
     const centres = new Map<Position, Promise<PrivacyCentre>>();
@@ -82,6 +88,13 @@ export class DecideHandler implements IQueryHandler<Decide> {
         return { ...combined(question, answers), asOf, knownAt, position: upTo };
       }),
     );
+  }
+
+  private async find(asked: readonly Asked[]): Promise<readonly Found[]> {
+    const [only, ...more] = asked;
+    return only && more.length === 0
+      ? [await this.single.add(only)]
+      : findStandings(this.database, asked);
   }
 
   private async subjectsOf(
