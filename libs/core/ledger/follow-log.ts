@@ -9,8 +9,13 @@ export interface Followed {
   readonly wakeUp: WakeUp;
   /** Without any wake-up it is looked again after this. */
   readonly pollEvery: number;
-  /** While wake-ups come thick and fast, pages are read no closer to each other than this. */
+  /**
+   * While wake-ups come thick and fast, pages are read no closer to each other than this. The pause doubles
+   * with each short page that follows another, up to `longestPause` where there is one: a busy log is read in larger pieces,
+   * for every piece costs its reader a transaction. What comes after a quiet moment is read at once.
+   */
   readonly pause: number;
+  readonly longestPause?: number;
   /** Whether the store was closed: it will not come back. */
   isClosed(): boolean;
 }
@@ -33,6 +38,8 @@ export async function* followLog(
   const { signal, ...page } = options;
   let cursor = after;
   let retry = FIRST_RETRY;
+  const { longestPause = log.pause } = log;
+  let { pause } = log;
   while (!signal.aborted) {
     // Listening starts before reading: what comes in between has woken us already.
     const wake = log.wakeUp.listen(log.pollEvery, signal);
@@ -48,7 +55,8 @@ export async function* followLog(
       cursor = scannedTo;
       if (atEnd) await wake.next;
       else yield { events, scannedTo };
-      if (events.length < page.limit) await sleepUntil(readAt + log.pause, signal);
+      if (events.length < page.limit) await sleepUntil(readAt + pause, signal);
+      pause = atEnd ? log.pause : Math.min(pause * 2, longestPause);
     } catch (error) {
       if (!(error instanceof LedgerUnavailable) || log.isClosed()) throw error;
       await sleepUntil(performance.now() + retry, signal);

@@ -128,6 +128,7 @@ export class PostgresLedger implements EventStore {
         wakeUp: this.wakeUp,
         pollEvery: this.pollEvery,
         pause: 25,
+        longestPause: 100,
         isClosed: () => this.closing !== undefined,
       },
       after,
