@@ -15,6 +15,9 @@ import { migrateLedger } from './ledger-database.js';
 /** Rounds of kill -9; a longer run finds more: LEDGER_CRASH_ROUNDS=200. */
 const ROUNDS = Number(process.env.LEDGER_CRASH_ROUNDS ?? 3);
 
+/** Milliseconds for a server to be made and started, also on a busy machine. */
+const PATIENCE = 60_000;
+
 describe('PostgreSQL, killed with -9 while 16 writers append', () => {
   let directory: string;
   let postgres: EmbeddedPostgres;
@@ -29,11 +32,11 @@ describe('PostgreSQL, killed with -9 while 16 writers append', () => {
     acknowledged = new Map();
     postgres = await start();
     await migrateLedger(postgres.url);
-  });
+  }, PATIENCE);
   afterEach(async () => {
     await postgres.stop();
     rmSync(directory, { recursive: true, force: true });
-  });
+  }, PATIENCE);
 
   /** Writers append until the server dies; then it is started again, and all is compared. */
   const round = async (synchronousCommit?: 'off'): Promise<OrderCheck> => {
