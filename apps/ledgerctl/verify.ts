@@ -1,8 +1,8 @@
-import type { StreamName } from '#core/kernel/ids.js';
 import { comparePositions } from '#core/kernel/position.js';
 import type { Recorded } from '#core/kernel/event.js';
 import { CannotDecode, Codec } from '#core/ledger/codec.js';
 import type { StoredEvent } from '#core/ledger/port.js';
+import { flawsOfColumns } from '#core/ledger/postgres/columns.js';
 import type { Config } from '#core/platform/config.js';
 import { sha256 } from '#core/proof/node-crypto.js';
 import { parseVerifierKey, type VerifierKey } from '#core/proof/note.js';
@@ -24,16 +24,16 @@ export interface VerifyOptions {
  * has kept. Nothing in the proof's own tables is believed.
  */
 export function verifyLog(config: Config, options: VerifyOptions, out: Output): Promise<number> {
-  return onStore(config, async ({ proof, store, vault, eventCatalogue }) => {
+  return onStore(config, async ({ proof, store, vault, eventCatalogue, pool }) => {
     const keys = trustedKeys(proof, options);
     if (typeof keys === 'string') {
       out.note(keys);
       return EXIT.usage;
     }
     const { tables, signed, origin } = proof;
+    const onPostgres = config.eventStore === 'postgres';
     // Elsewhere events carry their writers' clocks, and the ledger's time is the latest along the log.
-    const timesInOrder = config.eventStore === 'postgres';
-    const order = new Order(new Codec(eventCatalogue, vault), timesInOrder);
+    const order = new Order(new Codec(eventCatalogue, vault), onPostgres);
     const verified = await verifyLedger({
       store,
       tables,
@@ -41,12 +41,15 @@ export function verifyLog(config: Config, options: VerifyOptions, out: Output): 
       trusted: { origin, keys },
       witnessFile: options.witness ?? config.witnessFile,
       flawOf: (event) => order.flawOf(event),
+      ...(onPostgres
+        ? { flawsBeside: (after, events) => flawsOfColumns(pool, after, events) }
+        : {}),
       progress: (events) => out.progress(`${events} events hold`),
     });
     const { fault } = verified;
     out.result(
-      { ok: fault === undefined, origin, ...verified, streams: order.streams },
-      fault === undefined ? holds(verified, order.streams) : broken(fault),
+      { ok: fault === undefined, origin, ...verified },
+      fault === undefined ? holds(verified) : broken(fault),
     );
     return fault ? EXIT.findings : EXIT.ok;
   });
@@ -62,7 +65,7 @@ function trustedKeys(
   return bad < 0 ? (parsed as VerifierKey[]) : `${key[bad]} is no verifier key of an Ed25519 key`;
 }
 
-function holds({ events, sealed, checkpoints }: Verified, streams: number): string {
+function holds({ events, sealed, checkpoints, streams }: Verified): string {
   const open = events - sealed;
   return (
     `${events} events in ${streams} streams hold; ${checkpoints} checkpoints hold and cover ${sealed} of them` +
@@ -78,19 +81,14 @@ function broken({ code, position, upTo, reason }: Fault): string {
   return `${where}: ${code}: ${reason}`;
 }
 
-/** What can be told of events without any proof: each can be read, and follows those before it. */
+/** What can be told of events without any proof: each can be read, and was recorded after those before it. */
 class Order {
   private last: Recorded | undefined;
-  private readonly revisions = new Map<StreamName, number>();
 
   constructor(
     private readonly codec: Codec,
     private readonly timesInOrder: boolean,
   ) {}
-
-  get streams(): number {
-    return this.revisions.size;
-  }
 
   flawOf(stored: StoredEvent): string | undefined {
     let event: Recorded;
@@ -104,10 +102,6 @@ class Order {
     if (last && comparePositions(event.position, last.position) <= 0) return 'is out of order';
     if (this.timesInOrder && last && event.recordedAt < last.recordedAt)
       return 'has a recordedAt before that of the one before it';
-    const expected = (this.revisions.get(event.stream) ?? -1) + 1;
-    if (event.revision !== expected)
-      return `${event.stream} has revision ${event.revision} where ${expected} belongs`;
-    this.revisions.set(event.stream, event.revision);
     this.last = event;
     return undefined;
   }

@@ -30,6 +30,7 @@ export class ProofWorld {
     readonly directory: string,
     /** May do what no running ledger may. */
     readonly owner: pg.Client,
+    readonly pool: pg.Pool,
     readonly db: Kysely<unknown>,
     readonly store: PostgresLedger,
     readonly tables: ProofTables,
@@ -49,19 +50,19 @@ export class ProofWorld {
     const owner = new pg.Client({ connectionString: url });
     owner.on('error', failed);
     await owner.connect();
-    const db = kyselyOn<unknown>(
-      openPool({
-        connectionString: url,
-        applicationName: 'proof',
-        role: RUNTIME_ROLE,
-        onError: failed,
-      }),
-    );
+    const pool = openPool({
+      connectionString: url,
+      applicationName: 'proof',
+      role: RUNTIME_ROLE,
+      onError: failed,
+    });
+    const db = kyselyOn<unknown>(pool);
     const keyDirectory = directory ?? (await mkdtemp(join(tmpdir(), 'proof-')));
     return new ProofWorld(
       database,
       keyDirectory,
       owner,
+      pool,
       db,
       new PostgresLedger({ connectionString: url }),
       new ProofTables(db),

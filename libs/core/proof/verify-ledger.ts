@@ -4,7 +4,7 @@ import { type KnownFrom, sizeIn } from './known-checkpoints.js';
 import type { VerifierKey } from './note.js';
 import type { ProofTables } from './postgres/proof-tables.js';
 import type { SignedCheckpoints } from './signed-checkpoints.js';
-import { type Verified, verify } from './verify.js';
+import { type Verified, verify, type VerifyParts } from './verify.js';
 import { newestIn, witnessedNotes } from './witnesses.js';
 
 export interface LedgerToVerify {
@@ -15,6 +15,7 @@ export interface LedgerToVerify {
   /** What was written at a second place; see `witnessFile`. */
   readonly witnessFile?: string;
   readonly flawOf: (event: StoredEvent) => string | undefined;
+  readonly flawsBeside?: VerifyParts['flawsBeside'];
   readonly progress?: (events: number) => void;
 }
 
@@ -23,7 +24,7 @@ export interface LedgerToVerify {
  * before its end is, and nothing behind either is held against the other.
  */
 export async function verifyLedger(ledger: LedgerToVerify): Promise<Verified> {
-  const { store, tables, signed, trusted, witnessFile, flawOf, progress } = ledger;
+  const { store, tables, signed, trusted, witnessFile, flawOf, flawsBeside, progress } = ledger;
   const { origin } = trusted;
   const remembered = [...(await signed.all()).values()].flatMap((note) => sized(note, origin));
   const witnessed = witnessFile === undefined ? undefined : await newestIn(witnessFile);
@@ -40,7 +41,7 @@ export async function verifyLedger(ledger: LedgerToVerify): Promise<Verified> {
       upTo: sizeIn(witnessed, origin) ?? 0,
       checkpoints: witnessedCheckpoints(witnessFile, origin),
     });
-  return verify({ store, tables, leaves, head, trusted, known, flawOf, progress });
+  return verify({ store, tables, leaves, head, trusted, known, flawOf, flawsBeside, progress });
 }
 
 async function* witnessedCheckpoints(path: string, origin: string) {

@@ -7,6 +7,7 @@ import { Frontier, type Hash, leafHash, splitHashes } from './merkle.js';
 import { sha256, verifyEd25519 } from './node-crypto.js';
 import type { VerifierKey } from './note.js';
 import type { ProofTables } from './postgres/proof-tables.js';
+import { type OutOfOrder, StreamOrder } from './stream-order.js';
 import { TILE_HEIGHT, TILE_WIDTH, tileName } from './tiles.js';
 
 /** What does not hold. */
@@ -17,6 +18,8 @@ export type FaultCode =
   | 'event-missing'
   /** The event contradicts itself or those before it. */
   | 'event-inconsistent'
+  /** What the store keeps beside the event's bytes says otherwise than they do. */
+  | 'column-changed'
   /** Between two checkpoints something was changed together with its leaves: where exactly can not be told. */
   | 'range-changed'
   /** A stored or witnessed checkpoint is not signed, or is not what its place says. */
@@ -43,6 +46,7 @@ export interface Verified {
   /** Leaves that checkpoints were found to cover. */
   readonly sealed: number;
   readonly checkpoints: number;
+  readonly streams: number;
   readonly fault?: Fault;
 }
 
@@ -57,6 +61,11 @@ export interface VerifyParts {
   readonly known: readonly KnownFrom[];
   /** What is wrong with an event by itself, or after those before it; in words. */
   readonly flawOf: (event: StoredEvent) => string | undefined;
+  /** What the store says of these events beside their bytes and otherwise than they; in words, by position. */
+  readonly flawsBeside?: (
+    after: Position,
+    events: readonly StoredEvent[],
+  ) => Promise<ReadonlyMap<Position, string>>;
   readonly progress?: (events: number) => void;
 }
 
@@ -79,14 +88,31 @@ interface Suspicion {
  * Ends with the first thing that does not hold. In flat memory, whatever the size of the log.
  */
 export async function verify(parts: VerifyParts): Promise<Verified> {
-  const verifier = new Verifier(parts);
+  const order = new StreamOrder();
+  const verifier = new Verifier(parts, order);
   try {
-    await verifier.run();
-  } catch (error) {
-    if (!(error instanceof Found)) throw error;
-    return { ...verifier.counts(), fault: error.fault };
+    const found = await verifier.run().catch((error: unknown) => {
+      if (error instanceof Found) return error.fault;
+      throw error;
+    });
+    const { streams, first } = order.look();
+    const fault = first && comesFirst(first.position, found) ? inconsistent(first) : found;
+    return { ...verifier.counts(), streams, ...(fault ? { fault } : {}) };
+  } finally {
+    order.close();
   }
-  return verifier.counts();
+}
+
+/** Whether it tells more of where the fault is than what was found otherwise. */
+function comesFirst(position: Position, found: Fault | undefined): boolean {
+  if (found === undefined) return true;
+  return found.upTo === undefined
+    ? comparePositions(position, found.position) < 0
+    : comparePositions(position, found.upTo) <= 0;
+}
+
+function inconsistent({ position, reason }: OutOfOrder): Fault {
+  return { code: 'event-inconsistent', position, reason };
 }
 
 /** Ends the reading. */
@@ -109,17 +135,21 @@ class Verifier {
   /** Hashes of the tiles above the leaves, as the events make them, by level. */
   private readonly above: Hash[][] = [];
 
-  constructor(private readonly parts: VerifyParts) {
+  constructor(
+    private readonly parts: VerifyParts,
+    private readonly order: StreamOrder,
+  ) {
     this.known = merged(parts.known);
   }
 
-  counts(): Verified {
+  counts(): Omit<Verified, 'streams'> {
     return { events: this.tree.size, sealed: this.sealed, checkpoints: this.checkpoints };
   }
 
-  async run(): Promise<void> {
+  /** Throws Found. */
+  async run(): Promise<undefined> {
     for await (const page of this.pages()) {
-      const tables = await this.tablesOf(page.length);
+      const tables = await this.tablesOf(page);
       for (const event of page) {
         await this.take(event, tables);
         await this.compareCheckpoints();
@@ -147,23 +177,30 @@ class Verifier {
     }
   }
 
-  /** What the tables have of the next leaves. */
-  private async tablesOf(count: number): Promise<TablesPage> {
+  /** What the tables have of the next leaves, and what is said beside the events. */
+  private async tablesOf(page: readonly StoredEvent[]): Promise<TablesPage> {
     const first = Math.floor(this.tree.size / TILE_WIDTH);
-    const last = Math.floor((this.tree.size + count - 1) / TILE_WIDTH);
+    const last = Math.floor((this.tree.size + page.length - 1) / TILE_WIDTH);
     const bundles = Array.from({ length: last - first + 1 }, (_, at) => first + at);
-    const tiles = await this.parts.tables.readTiles(bundles.map((index) => ({ level: 0, index })));
-    const origins = await this.parts.tables.originsOf(bundles);
-    return { tiles, origins };
+    const [tiles, origins, beside] = await Promise.all([
+      this.parts.tables.readTiles(bundles.map((index) => ({ level: 0, index }))),
+      this.parts.tables.originsOf(bundles),
+      this.parts.flawsBeside?.(this.last, page),
+    ]);
+    return { tiles, origins, beside: beside ?? NOTHING };
   }
 
   private async take(event: StoredEvent, tables: TablesPage): Promise<void> {
     const index = this.tree.size;
     const leaf = leafHash(sha256, event.bytes);
     const flaw = this.suspicion ? undefined : this.parts.flawOf(event);
-    if (index < this.parts.leaves) this.compareLeaf(index, event, leaf, tables, flaw);
-    if (flaw !== undefined && this.suspicion === undefined)
-      throw found('event-inconsistent', event.position, flaw);
+    const beside = this.suspicion ? undefined : tables.beside.get(event.position);
+    if (index < this.parts.leaves) this.compareLeaf(index, event, leaf, tables, flaw ?? beside);
+    if (this.suspicion === undefined) {
+      if (flaw !== undefined) throw found('event-inconsistent', event.position, flaw);
+      if (beside !== undefined) throw found('column-changed', event.position, beside);
+    }
+    this.order.add(event);
     this.last = event.position;
     this.unsealed ??= event.position;
     const formed: [level: number, hash: Hash][] = [];
@@ -338,8 +375,10 @@ class Verifier {
 interface TablesPage {
   readonly tiles: ReadonlyMap<string, Uint8Array>;
   readonly origins: ReadonlyMap<number, readonly Position[]>;
+  readonly beside: ReadonlyMap<Position, string>;
 }
 
+const NOTHING: TablesPage['beside'] = new Map();
 const NO_HASH = new Uint8Array(0);
 
 function found(code: FaultCode, position: Position, reason: string): Found {
