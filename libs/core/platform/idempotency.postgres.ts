@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Kysely, sql } from 'kysely';
 import { Batch } from './batch.js';
 import { RUNTIME_ROLE } from './database.js';
@@ -8,6 +9,8 @@ import type { MigrationStep } from './migrate.js';
 /** Seconds for which a claim keeps others out: longer than any call takes, or its process has died. */
 const LEASE = 30;
 const KEPT = '30 days';
+/** Milliseconds between two tries to give a claim back. */
+const AGAIN = 1_000;
 
 /** The platform's own tables. */
 export const platformMigrations: readonly MigrationStep[] = [
@@ -85,7 +88,8 @@ export class PostgresIdempotencyStore implements IdempotencyStore {
       lease: randomUUID(),
     };
     for (;;) {
-      if (await this.claims.add(asked)) return { kind: 'claimed', lease: asked.lease };
+      if (await this.orGiveBack(asked, this.claims.add(asked)))
+        return { kind: 'claimed', lease: asked.lease };
       const claim = await this.known(asked);
       // Undefined: it was released or purged between the two statements.
       if (claim) return claim;
@@ -93,11 +97,40 @@ export class PostgresIdempotencyStore implements IdempotencyStore {
   }
 
   async complete(key: Uint8Array, lease: string, response: StoredResponse): Promise<void> {
-    await this.results.add({ key: Buffer.from(key), lease, response: JSON.stringify(response) });
+    const done = { key: Buffer.from(key), lease, response: JSON.stringify(response) };
+    await this.orGiveBack(done, this.results.add(done));
   }
 
   async release(key: Uint8Array, lease: string): Promise<void> {
-    await this.results.add({ key: Buffer.from(key), lease, response: undefined });
+    const done = { key: Buffer.from(key), lease, response: undefined };
+    await this.orGiveBack(done, this.results.add(done));
+  }
+
+  /**
+   * Where the database was away, the claim may be there or not, and would keep its caller out for as long as it
+   * lasts: it is given back as soon as that can be said. A repetition then finds in the stream what was recorded.
+   */
+  private async orGiveBack<T>(
+    { key, lease }: Pick<Finished, 'key' | 'lease'>,
+    done: Promise<T>,
+  ): Promise<T> {
+    try {
+      return await done;
+    } catch (error) {
+      void this.giveBack({ key, lease, response: undefined });
+      throw error;
+    }
+  }
+
+  private async giveBack(released: Finished): Promise<void> {
+    for (const until = performance.now() + LEASE * 1_000; performance.now() < until;) {
+      await sleep(AGAIN, undefined, { ref: false });
+      try {
+        return await this.results.add(released);
+      } catch {
+        // Until the lease ends by itself.
+      }
+    }
   }
 
   /** The answer that holds this receipt, where it was for something already on record: its events are none. */

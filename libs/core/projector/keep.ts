@@ -54,7 +54,7 @@ export type Notice =
 
 /** Between tries after something that passes: the first, and the longest, in milliseconds. */
 const FIRST_RETRY = 100;
-const LONGEST_RETRY = 10_000;
+const LONGEST_RETRY = 2_000;
 
 /** Counts tries after something that passes, and says how long to wait for the next. */
 export class Retries {

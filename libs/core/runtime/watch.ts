@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Gauge } from 'prom-client';
 import { instantOf } from '#core/kernel/instant.js';
 import type { Ledger } from '#core/ledger/ledger.js';
@@ -9,6 +10,8 @@ import type { ProjectionStatus, Projector } from '#core/projector/projector.js';
 const CLOCK_TOLERANCE = 60;
 /** Seconds that a read model may be behind. */
 const LAG_TOLERANCE = 10;
+/** Milliseconds that measurements wait for the database. */
+const LOOK = 2_000;
 
 /** Tells Prometheus and `/health/ready` the truth about log and read models. */
 export function watch(
@@ -37,6 +40,24 @@ export function watch(
     },
   });
 
+  new Gauge({
+    name: 'ledger_check_failed',
+    help: '1 where readiness lacks this, as /health/ready says.',
+    labelNames: ['name'],
+    registers: [registry],
+    async collect() {
+      for (const [name, { ok }] of Object.entries(await checks.findings()))
+        this.set({ name }, ok ? 0 : 1);
+    },
+  });
+
+  // One look for all measurements that are taken together.
+  let look: Promise<readonly ProjectionStatus[]> | undefined;
+  const looked = () =>
+    (look ??= Promise.race([projector.status(), sleep(LOOK, [], { ref: false })])
+      .catch(() => [])
+      .finally(() => (look = undefined)));
+
   gauge('ledger_projection_lag_seconds', {
     help: 'How long ago the moment lies up to which a read model or reaction misses nothing.',
     of: ({ laggingSeconds }) => laggingSeconds,
@@ -60,7 +81,9 @@ export function watch(
       labelNames: ['name'],
       registers: [registry],
       async collect() {
-        for (const one of await projector.status()) this.set({ name: one.name }, of(one));
+        // What is not known now has no value, rather than the one it had.
+        this.reset();
+        for (const one of await looked()) this.set({ name: one.name }, of(one));
       },
     });
   }
