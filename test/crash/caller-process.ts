@@ -18,6 +18,8 @@ export interface CallerSettings {
   readonly connections: number;
   /** Milliseconds between two calls of a connection. */
   readonly pause?: number;
+  /** The broken twin of a caller: every repetition has a key of its own. */
+  readonly forgetful?: boolean;
 }
 
 const settings = JSON.parse(process.argv[2] as string) as CallerSettings;
@@ -83,9 +85,10 @@ async function insist(
   asked: number,
   body: object,
 ): Promise<Acknowledged | undefined> {
-  const key = randomUUID();
+  let key = randomUUID();
   const text = JSON.stringify(body);
   for (let attempts = 1; ; attempts++) {
+    if (settings.forgetful) key = randomUUID();
     const answer = await send(path, text, key);
     if (answer?.status === 201) {
       const receipt = answer.body as unknown as Acknowledged;

@@ -26,13 +26,17 @@ export async function underLoad(
   { rounds, directory, progress }: Context,
   options: Omit<ProductOptions, 'directory'> & {
     readonly calling?: Partial<CallerSettings>;
+    /** Where the caller calls. Absent: at the server itself. */
+    readonly through?: (product: Product) => string;
+    /** Others record things as well: what nobody remembers to have asked for is not counted. */
+    readonly others?: boolean;
   },
   round: (load: UnderLoad, done: number) => Promise<boolean | void>,
 ): Promise<Counts> {
-  const { calling, ...others } = options;
-  const product = await Product.start({ directory, ...others });
+  const { calling, through = ({ url }: Product) => url, others = false, ...more } = options;
+  const product = await Product.start({ directory, ...more });
   const caller = startCaller({
-    url: product.url,
+    url: through(product),
     key: product.key,
     file: join(directory, 'acknowledged.ndjson'),
     connections: 8,
@@ -48,18 +52,22 @@ export async function underLoad(
       ended = (await round({ product, caller, served }, done)) === true;
       progress(++done, { acknowledged: caller.soFar().acknowledged });
     }
-    return await settled(product, caller, done);
+    return await settled(product, caller, { rounds: done, complete: !others });
   } finally {
     caller.kill();
     await product.stop();
   }
 }
 
-async function settled(product: Product, caller: Caller, rounds: number): Promise<Counts> {
+async function settled(
+  product: Product,
+  caller: Caller,
+  { rounds, complete }: { readonly rounds: number; readonly complete: boolean },
+): Promise<Counts> {
   await caller.stop();
   // What a call that broke off has begun is done by then.
   await sleep(500);
-  const log = await checkLog(product.ownerUrl, caller.acknowledged(), true);
+  const log = await checkLog(product.ownerUrl, caller.acknowledged(), complete);
   const runtime = await product.open();
   const rows = await checkReadModels(runtime).finally(() => runtime.close());
   const { acknowledged, longest, findings } = caller.soFar();

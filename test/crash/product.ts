@@ -74,7 +74,11 @@ export class Product {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.ports.server}`;
+    return this.urlOf('server');
+  }
+
+  urlOf(part: 'server' | 'worker'): string {
+    return `http://127.0.0.1:${this.ports[part]}`;
   }
 
   /** One call of the API with every right. */

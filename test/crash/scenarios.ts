@@ -1,4 +1,6 @@
 import type { Scenario } from './scenario.js';
+import { cutOff } from './scenarios/cut-off.js';
+import { databaseGone } from './scenarios/database-gone.js';
 import { diskFull } from './scenarios/disk-full.js';
 import { followersFrozen, followersKilled } from './scenarios/followers.js';
 import { killed } from './scenarios/killed.js';
@@ -10,9 +12,11 @@ import { unreadable } from './scenarios/unreadable.js';
 export const scenarios: readonly Scenario[] = [
   killed,
   order,
+  cutOff,
   followersKilled,
   followersFrozen,
   unreadable,
   unnoticed,
+  databaseGone,
   diskFull,
 ];
