@@ -27,6 +27,7 @@ import {
   retireSigningKey,
   rotateSigningKey,
   showSealing,
+  acceptLoss,
 } from './sealing.js';
 import { verifyLog, type VerifyOptions } from './verify.js';
 
@@ -290,6 +291,10 @@ sealing
   .command('rebuild')
   .description('make tiles and leaf positions again from the events')
   .action(() => offline((config, out) => rebuildTiles(config, out)));
+sealing
+  .command('accept-loss')
+  .description('events that were signed are lost for good: record it, and go on under another name')
+  .action(() => offline((config, out) => acceptLoss(config, out)));
 const vault = program.command('vault').description('keys of people');
 vault
   .command('status')

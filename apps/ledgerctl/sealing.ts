@@ -1,6 +1,9 @@
 import { systemClock } from '#core/kernel/instant.js';
+import { Codec } from '#core/ledger/codec.js';
+import { recordLoss, successorOf } from '#core/ledger/history-lost.js';
+import { Ledger } from '#core/ledger/ledger.js';
 import type { Config } from '#core/platform/config.js';
-import { hex } from '#core/proof/encoding.js';
+import { base64, hex } from '#core/proof/encoding.js';
 import { formatVerifierKey } from '#core/proof/note.js';
 import { EXIT, type Output } from './output.js';
 import { onStore } from './store.js';
@@ -70,6 +73,37 @@ export function replaceSigningKey(config: Config, out: Output): Promise<number> 
     out.result(
       { origin, verifierKey, lost: known },
       `${verifierKey}\nsigns from now on; compare the lost keys with what your auditors have:\n${known.join('\n')}`,
+    );
+    return EXIT.ok;
+  });
+}
+
+/**
+ * The way out where events that were signed are lost for good: it is recorded in the log itself, and what is left is
+ * sealed under another name from the next start on.
+ */
+export function acceptLoss(config: Config, out: Output): Promise<number> {
+  return onStore(config, async ({ proof, recording, store, eventCatalogue, vault }) => {
+    const { log, origin, tables } = proof;
+    const known = recording.missing && (recording.missing.checkpoint ?? (await log.newest()));
+    if (known === undefined) {
+      out.note('nothing that was signed is missing from the log: there is no loss to accept');
+      return EXIT.failed;
+    }
+    const { size, root } = known;
+    // One that asks nobody: everything else may record nothing.
+    const ledger = new Ledger(store, new Codec(eventCatalogue, vault));
+    const { position } = await recordLoss(
+      ledger,
+      { origin, size, root: base64(root) },
+      systemClock.now(),
+    );
+    await tables.startOver();
+    const continuesAs = successorOf(origin);
+    out.result(
+      { origin, size, continuesAs, position },
+      `recorded at position ${position}: the log of ${size} events that was sealed as ${origin} is lost in part, ` +
+        `and goes on as ${continuesAs}\nstart all processes again; \`ledgerctl sealing status\` then shows the new key`,
     );
     return EXIT.ok;
   });

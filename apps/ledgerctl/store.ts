@@ -110,13 +110,18 @@ export async function doctor(config: Config, out: Output): Promise<number> {
   const found = (check: string, ok: boolean, says: string) => findings.push({ check, ok, says });
   found('node', true, process.version);
   const keyFile = config.vaultKeyFile ?? join(config.dataDirectory, 'keys', 'epoch-keys.json');
-  await onStore(config, async ({ ledger, storeName, vault, following }) => {
+  await onStore(config, async ({ ledger, storeName, vault, following, recording }) => {
     found('event store', true, storeName);
     const head = await ledger.head();
     found(
       'log',
       true,
       head ? `last position ${head.position}, recorded ${head.recordedAt}` : 'empty',
+    );
+    found(
+      'recording',
+      recording.missing === undefined,
+      recording.finding().detail ?? 'everything that was signed is in the log',
     );
     const { epoch, epochStartedAt, living, destroyed } = await vault.status();
     const days = (Date.now() - Date.parse(epochStartedAt)) / 86_400_000;

@@ -105,6 +105,13 @@ const definition: PurposeDefinition = {
 export const SAMPLES: Samples = {
   LedgerCreated: { ledgerId: `led_${uuid(10)}` as Id<'led'> },
 
+  HistoryLost: {
+    origin: 'ledger.example/consents',
+    size: 1_204,
+    root: 'NmQuc8JUCrEh46a/lUWwokmCzYMOsT080Z3jzmwCHsE=',
+    continuesAs: 'ledger.example/consents/2',
+  },
+
   PersonalDataViewed: {
     viewed: 'audience',
     subjectId,

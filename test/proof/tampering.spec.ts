@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Position } from '#core/kernel/position.js';
 import { flawsOfColumns } from '#core/ledger/postgres/columns.js';
@@ -439,6 +440,17 @@ describe('a verifier that leaves something out misses what that is for', () => {
     const { run } = kind('a checkpoint is removed');
     await run();
     expect(await missed({ witnessFile: undefined })).not.toHaveProperty('fault');
+  });
+
+  test('a checkpoint that somebody has saved as it was served is a witness', async () => {
+    const saved = join(world.directory, 'saved');
+    const { note = '' } = (await world.tables.ofSize(ORIGIN, 4 * APART)) ?? {};
+    await writeFile(saved, note);
+    expect(await missed({ witnessFile: saved })).not.toHaveProperty('fault');
+    await query('delete from proof.checkpoints where size = $1', [4 * APART]);
+    expect(await missed({ witnessFile: saved })).toMatchObject({
+      fault: { code: 'checkpoint-missing', position: String(4 * APART) },
+    });
   });
 
   test('without the tables of the proof: where, but not that', async () => {

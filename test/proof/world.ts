@@ -67,7 +67,7 @@ export class ProofWorld {
       new PostgresLedger({ connectionString: url }),
       new ProofTables(db),
       await SigningKeys.open(join(keyDirectory, 'signing-keys.json')),
-      new SignedCheckpoints(join(keyDirectory, 'checkpoints')),
+      new SignedCheckpoints(join(keyDirectory, 'checkpoints'), ORIGIN),
     );
   }
 

@@ -1,6 +1,6 @@
 import { type Id, newId } from '#core/kernel/ids.js';
 import { type Clock, systemClock } from '#core/kernel/instant.js';
-import { type Decision, model } from '#core/kernel/model.js';
+import { type Decision, ignored, model } from '#core/kernel/model.js';
 import { START } from '#core/kernel/position.js';
 import { type Ledger, step } from './ledger.js';
 import { type LedgerEvent, ORIGIN } from './ledger.events.js';
@@ -9,7 +9,7 @@ import { LedgerCorrupt } from './port.js';
 const origin = model<LedgerEvent>()({
   name: 'origin',
   initial: { created: false },
-  evolve: { LedgerCreated: () => ({ created: true }) },
+  evolve: { LedgerCreated: () => ({ created: true }), HistoryLost: ignored },
 });
 
 const create =

@@ -12,10 +12,16 @@ const GOLDEN = [
     "interactionId":"rcp_01983c5e-8a00-7c3e-9d51-1f0c5a7be003","occurredAt":"2026-03-01T12:00:00.000Z",
     "recordedAt":"2026-03-01T12:00:00.123Z","revision":0,"salt":"q3J0u1m5Zy8nT4w7RkXcVg","source":"ledger",
     "stream":"ledger-origin","type":"LedgerCreated","version":1}`,
+  `{"actor":{"id":"operator","kind":"system"},"correlationId":"rcp_01983c5e-8a00-7c3e-9d51-1f0c5a7be005",
+    "data":{"continuesAs":"ledger.example/2","origin":"ledger.example","root":"NmQuc8JUCrEh46a/lUWwokmCzYMOsT080Z3jzmwCHsE=",
+    "size":1204},"id":"evt_01983c5e-8a00-7c3e-9d51-1f0c5a7be004","interactionId":"rcp_01983c5e-8a00-7c3e-9d51-1f0c5a7be005",
+    "occurredAt":"2026-03-01T12:00:00.000Z","recordedAt":"2026-03-01T12:00:00.123Z","revision":0,
+    "salt":"q3J0u1m5Zy8nT4w7RkXcVg","source":"ledger","stream":"ledger-origin","type":"HistoryLost","version":1}`,
 ].map((lines) => lines.replaceAll(/\n\s*/g, ''));
 
 const PRESENT = [
   { type: 'LedgerCreated', data: { ledgerId: 'led_01983c5e-8a00-7c3e-9d51-1f0c5a7be001' } },
+  { type: 'HistoryLost', data: { origin: 'ledger.example', continuesAs: 'ledger.example/2' } },
 ];
 
 test.each(GOLDEN.map((stored, index) => [PRESENT[index], stored] as const))(

@@ -9,7 +9,23 @@ import { type Id, streamOf } from '#core/kernel/ids.js';
 /** The log began. It is the first event of every log, and its id tells this log from any other. */
 export type LedgerCreated = Event<'LedgerCreated', { readonly ledgerId: Id<'led'> }>;
 
-export type LedgerEvent = LedgerCreated;
+/**
+ * Events that a checkpoint covered are lost, and an operator has accepted it: the log goes on from an earlier
+ * state, and is sealed under another name from here on, since no name may stand for two histories.
+ */
+export type HistoryLost = Event<
+  'HistoryLost',
+  {
+    /** The name that the log was sealed under until now. */
+    readonly origin: string;
+    /** How many events the log had by the newest checkpoint that is known, and their root in base64. */
+    readonly size: number;
+    readonly root: string;
+    readonly continuesAs: string;
+  }
+>;
+
+export type LedgerEvent = LedgerCreated | HistoryLost;
 
 /** One name for every log, so that of two processes that start together only one can begin it. */
 export const ORIGIN = streamOf('ledger', 'origin');
@@ -18,5 +34,12 @@ export const ledgerEvents = catalogue<LedgerEvent>({
   LedgerCreated: {
     version: 1,
     says: { en: 'The ledger was created', de: 'Das Register wurde angelegt' },
+  },
+  HistoryLost: {
+    version: 1,
+    says: {
+      en: 'Events were lost, and the log goes on under another name',
+      de: 'Ereignisse sind verloren, das Register wird unter anderem Namen fortgeführt',
+    },
   },
 });

@@ -109,6 +109,8 @@ export class Ledger {
     private readonly store: EventStore,
     private readonly codec: Codec,
     private readonly guards: readonly StreamGuard[] = [],
+    /** Throws Refused where nothing may be recorded now, whatever it is. */
+    private readonly mayAppend: () => void = () => undefined,
   ) {}
 
   /**
@@ -256,6 +258,7 @@ export class Ledger {
     facts: readonly Fact[],
     { bulk, turn }: TransactOptions,
   ): Promise<Outcome> {
+    this.mayAppend();
     const drafts = facts.map((fact) => draftOf(stream, occasion, fact));
     const events = (await this.codec.encode(drafts)) as [NewEvent, ...NewEvent[]];
     const expected: Expected =

@@ -22,6 +22,12 @@ export function sizeIn(note: string, origin: string): number | undefined {
   return checkpoint?.origin === origin ? checkpoint.size : undefined;
 }
 
+/** Whether it is a checkpoint, and not one of that origin. What can not be read may be of any log. */
+export function isOfOtherLog(note: string, origin: string): boolean {
+  const checkpoint = parseCheckpoint(parseNote(note)?.text ?? '');
+  return checkpoint !== undefined && checkpoint.origin !== origin;
+}
+
 /** The checkpoints of all places, those of one size together, the smallest first. */
 export async function* merged(
   places: readonly KnownFrom[],

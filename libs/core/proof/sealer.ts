@@ -7,6 +7,7 @@ import { type EventStore, LedgerCorrupt, type StoredEvent } from '#core/ledger/p
 import { type Checkpoint, checkpointText, openCheckpoint } from './checkpoint.js';
 import { equalBytes, hex } from './encoding.js';
 import { edgeOf, grown } from './growth.js';
+import { isOfOtherLog } from './known-checkpoints.js';
 import {
   emptyRoot,
   Frontier,
@@ -280,7 +281,9 @@ export class Sealer {
     const newest = await tables.newest(origin);
     const kept = await Promise.all(witnesses.map((witness) => witness.newest()));
     const beside = [...(await signed.all()).values()];
-    return [newest?.note, ...kept, ...beside].filter((note) => note !== undefined);
+    return [newest?.note, ...kept, ...beside]
+      .filter((note) => note !== undefined)
+      .filter((note) => !isOfOtherLog(note, origin));
   }
 
   /** The checkpoint in the note, which our keys have signed and the tree of that size extends. */

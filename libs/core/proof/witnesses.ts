@@ -122,8 +122,14 @@ export async function* witnessedNotes(path: string): AsyncGenerator<string> {
     if (note !== undefined) yield note;
     else plain.push(...(plain.length < LONGEST_NOTE ? [line] : []));
   }
-  const note = `${plain.join('\n').trim()}\n`;
-  if (parseNote(note) !== undefined) yield note;
+  const note = plainNote(plain.join('\n'));
+  if (note !== undefined) yield note;
+}
+
+/** A note by itself, as it is served; undefined where the text is none. */
+function plainNote(text: string): string | undefined {
+  const note = `${text.trim()}\n`;
+  return parseNote(note) === undefined ? undefined : note;
 }
 
 /** Lines. */
@@ -131,7 +137,7 @@ const LONGEST_NOTE = 100;
 /** Bytes at the end of a witness file in which its last line lies. */
 const TAIL = 65_536;
 
-/** The last note in a witness file; undefined where there is none. */
+/** The last note in a witness file, or the only one; undefined where there is none. */
 export async function newestIn(path: string): Promise<string | undefined> {
   let file: FileHandle;
   try {
@@ -144,11 +150,9 @@ export async function newestIn(path: string): Promise<string | undefined> {
     const { size } = await file.stat();
     const tail = Buffer.alloc(Math.min(size, TAIL));
     await file.read(tail, 0, tail.length, size - tail.length);
-    return tail
-      .toString('utf8')
-      .split('\n')
-      .map(noteIn)
-      .findLast((note) => note !== undefined);
+    const text = tail.toString('utf8');
+    const notes = text.split('\n').map(noteIn);
+    return notes.findLast((note) => note !== undefined) ?? plainNote(text);
   } finally {
     await file.close();
   }

@@ -56,6 +56,9 @@ export async function startProcess(
     application = await createApplication(parts.module(runtime), config, { logger, translate });
     const { nest } = application;
     await beforeListening(nest);
+    const { recording } = runtime;
+    const check = () => Promise.resolve(recording.finding());
+    nest.get(HealthChecks).add({ name: 'recording', check });
     const projector = nest.get(Projector);
     const jobs = config.roles.has('jobs');
     projector.start({ projections: config.roles.has('projector'), reactors: jobs });

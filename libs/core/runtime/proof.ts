@@ -1,6 +1,8 @@
 import { dirname, join } from 'node:path';
 import type { Kysely } from 'kysely';
-import type { Id } from '#core/kernel/ids.js';
+import { ledgerIdOf } from '#core/ledger/created.js';
+import { presentName } from '#core/ledger/history-lost.js';
+import type { Ledger } from '#core/ledger/ledger.js';
 import type { EventStore } from '#core/ledger/port.js';
 import type { Config } from '#core/platform/config.js';
 import { ProofTables } from '#core/proof/postgres/proof-tables.js';
@@ -21,7 +23,7 @@ export interface Proof {
 export async function openProof(
   config: Pick<Config, 'origin'>,
   parts: {
-    readonly ledgerId: Id<'led'>;
+    readonly ledger: Ledger;
     readonly database: Kysely<unknown>;
     readonly following: Kysely<unknown>;
     readonly store: EventStore;
@@ -30,12 +32,13 @@ export async function openProof(
 ): Promise<Proof> {
   const directory = dirname(parts.keyFile);
   // No other log has this one's id.
-  const origin = config.origin ?? `consent-ledger/${parts.ledgerId}`;
+  const began = config.origin ?? `consent-ledger/${await ledgerIdOf(parts.ledger)}`;
+  const origin = await presentName(parts.ledger, began);
   return {
     origin,
     log: new ProvenLog(new ProofTables(parts.database), parts.store, origin),
     tables: new ProofTables(parts.following),
     keys: await SigningKeys.open(join(directory, 'signing-keys.json')),
-    signed: new SignedCheckpoints(join(directory, 'signed-checkpoints')),
+    signed: new SignedCheckpoints(join(directory, 'signed-checkpoints'), origin),
   };
 }

@@ -20,6 +20,7 @@ import { migrate, type MigrationReport } from '#core/platform/migrate.js';
 import { migrations as projectorMigrations } from '#core/projector/migrations.js';
 import { migrations as proofMigrations } from '#core/proof/postgres/migrations.js';
 import { openProof, type Proof } from './proof.js';
+import { Recording } from './recording.js';
 import { type OpenVault, openVault } from '#core/vault/postgres/open-vault.js';
 import { migrations as vaultMigrations } from '#core/vault/postgres/migrations.js';
 import { openEventStore } from './event-store.js';
@@ -40,6 +41,7 @@ export interface Runtime extends OpenVault {
   readonly storeName: string;
   readonly ledger: Ledger;
   readonly proof: Proof;
+  readonly recording: Recording;
   /** Sessions with the runtime role on the ledger's database: read models and bookkeeping. */
   readonly database: Kysely<unknown>;
   readonly pool: pg.Pool;
@@ -54,7 +56,7 @@ export interface Runtime extends OpenVault {
 /**
  * Opens database, vault and log, in this order, bringing schemas up to date; closes what it opened where
  * one of them fails.
- * @throws BadConfiguration, MigrationFailed, EmbeddedPostgresError, LedgerUnavailable, and what the vault says
+ * @throws Refused `log-behind-checkpoint` where the log is empty and a log of its name was sealed; BadConfiguration, MigrationFailed, EmbeddedPostgresError, LedgerUnavailable, and what the vault says
  * of its key file
  */
 export async function openRuntime(
@@ -85,7 +87,11 @@ export async function openRuntime(
       onError: lost('database'),
     });
     const database = kyselyOn<unknown>(pool);
-    opened.push(() => database.destroy());
+    opened.push(async () => {
+      await database.destroy();
+      // Where nobody has asked Kysely anything it does not know of the sessions.
+      if (!pool.ended) await pool.end();
+    });
     const following = kyselyOn<unknown>(
       openPool({
         connectionString: url,
@@ -113,10 +119,17 @@ export async function openRuntime(
 
     const { store, storeName } = await openEventStore(config, { databaseUrl: url, pool }, logger);
     opened.push(() => store.close());
-    const ledger = new Ledger(store, new Codec(parts.eventCatalogue, vault.vault), parts.guards);
-    const ledgerId = await ensureCreated(ledger, systemClock);
-    const proof = await openProof(config, { ledgerId, database, following, store, keyFile });
-    const { eventCatalogue } = parts;
+    const { eventCatalogue, guards } = parts;
+    const recording = new Recording(logger);
+    opened.push(() => recording.stop());
+    const mayAppend = () => recording.mustBeAllowed();
+    const ledger = new Ledger(store, new Codec(eventCatalogue, vault.vault), guards, mayAppend);
+    // Without a name of its own it is called after its id: nothing was signed under that before it began.
+    if (config.origin === undefined) await ensureCreated(ledger, systemClock);
+    const proof = await openProof(config, { ledger, database, following, store, keyFile });
+    const { witnessFile } = config;
+    await recording.watch({ ...proof, store, witnessFile });
+    await ensureCreated(ledger, systemClock);
     return {
       ...vault,
       config,
@@ -126,6 +139,7 @@ export async function openRuntime(
       storeName,
       ledger,
       proof,
+      recording,
       database,
       following,
       pool,
