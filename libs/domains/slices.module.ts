@@ -43,7 +43,7 @@ export class SlicesModule implements OnApplicationShutdown {
   }
 
   static over(runtime: Runtime): DynamicModule {
-    const { following, ledger, store, logger, vault, pool } = runtime;
+    const { following, ledger, store, logger, vault, database } = runtime;
     const ports = [
       { provide: EVENT_CATALOGUE, useValue: eventCatalogue },
       { provide: STORED_EVENTS, useValue: store },
@@ -78,7 +78,7 @@ export class SlicesModule implements OnApplicationShutdown {
         provide: Jobs,
         inject: [ExpiryJob, PostgresIdempotencyStore],
         useFactory: (expiry: ExpiryJob, answers: PostgresIdempotencyStore) =>
-          new Jobs([expiry, ...upkeep(vault, answers)], pool, logger),
+          new Jobs([expiry, ...upkeep(vault, answers)], { db: database, logger }),
       },
       {
         provide: READ_MODELS,

@@ -20,11 +20,9 @@ import {
   type InteractionRequest,
   parseIdempotencyKey,
 } from '#core/platform/http/idempotency.js';
-import {
-  platformMigrations,
-  PostgresIdempotencyStore,
-} from '#core/platform/idempotency.postgres.js';
+import { PostgresIdempotencyStore } from '#core/platform/idempotency.postgres.js';
 import { migrate } from '#core/platform/migrate.js';
+import { platformMigrations } from '#core/platform/migrations.js';
 import { freshDatabase, type FreshDatabase } from '../support/database.js';
 import { bearer, type Sample, sample } from './sample.js';
 

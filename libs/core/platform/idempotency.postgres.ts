@@ -12,8 +12,7 @@ const KEPT = '30 days';
 /** Milliseconds between two tries to give a claim back. */
 const AGAIN = 1_000;
 
-/** The platform's own tables. */
-export const platformMigrations: readonly MigrationStep[] = [
+export const idempotencyTable: readonly MigrationStep[] = [
   {
     name: '0001-idempotency',
     async up(db) {

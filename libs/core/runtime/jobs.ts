@@ -1,27 +1,31 @@
-import type pg from 'pg';
+import type { Kysely } from 'kysely';
 import type { Logger } from 'pino';
+import type { Job, Turn } from '#core/kernel/job.js';
+import { endJob, JobLost, renewJob, takeJob } from '#core/platform/job-leases.js';
 import { failureOf } from '#core/platform/logging.js';
-
-/** Something to be done again and again, by one process at a time. MUST be safe to break off and to repeat. */
-export interface Job {
-  readonly name: string;
-  /** Milliseconds between the end of one run and the next. */
-  readonly every: number;
-  run(signal: AbortSignal): Promise<void>;
-}
 
 /** Milliseconds until the first run of each, so that a start has its machine for itself. */
 const FIRST_AFTER = 2_000;
+/** Milliseconds between looks whether a job is due: it may be another process's turn, which died. */
+const LOOK_EVERY = 5_000;
 
-/** Runs jobs while this process lives. A lock in the database keeps others from the same job meanwhile. */
+export interface JobsOptions {
+  readonly db: Kysely<unknown>;
+  readonly logger: Logger;
+  /** How long a process that says nothing keeps others from its job, in milliseconds. */
+  readonly leaseMilliseconds?: number;
+  readonly firstAfter?: number;
+}
+
+/** Runs jobs while this process lives. A lease in the database keeps others from the same job meanwhile. */
 export class Jobs {
   private readonly stopping = new AbortController();
+  private readonly owner = crypto.randomUUID();
   private running: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly jobs: readonly Job[],
-    private readonly pool: pg.Pool,
-    private readonly logger: Logger,
+    private readonly options: JobsOptions,
   ) {}
 
   start(): void {
@@ -34,37 +38,52 @@ export class Jobs {
   }
 
   private async keepRunning(job: Job): Promise<void> {
+    const { logger, firstAfter = FIRST_AFTER } = this.options;
     const { signal } = this.stopping;
-    await pause(FIRST_AFTER, signal);
+    await pause(firstAfter, signal);
     while (!signal.aborted) {
       try {
         await this.alone(job);
       } catch (error) {
-        this.logger.warn(
-          { job: job.name, failure: failureOf(error) },
-          'job failed; it will run again',
-        );
+        const failure = failureOf(error);
+        logger.warn({ job: job.name, failure }, 'job broke off; it will run again');
       }
-      await pause(job.every, signal);
+      await pause(Math.min(job.every, LOOK_EVERY), signal);
     }
   }
 
   private async alone(job: Job): Promise<void> {
-    const client = await this.pool.connect();
-    try {
-      const lock = `consent-ledger job ${job.name}`;
-      const { rows } = await client.query<{ locked: boolean }>(
-        'select pg_try_advisory_lock(hashtextextended($1, 0)) as locked',
-        [lock],
-      );
-      if (!rows[0]?.locked) return;
+    const { db, leaseMilliseconds = 10_000 } = this.options;
+    const { name, every } = job;
+    const asked = { job: name, owner: this.owner, every, milliseconds: leaseMilliseconds };
+    const taken = await takeJob(db, asked);
+    if (taken === undefined) return;
+    let lease = taken;
+    const lost = new AbortController();
+    const renew = async () => {
       try {
-        await job.run(this.stopping.signal);
-      } finally {
-        await client.query('select pg_advisory_unlock(hashtextextended($1, 0))', [lock]);
+        lease = await renewJob(db, lease);
+      } catch (error) {
+        // A renewal that fails otherwise is tried again.
+        if (error instanceof JobLost) lost.abort(error);
+        throw error;
       }
+    };
+    const renewing = setInterval(() => void renew().catch(() => undefined), leaseMilliseconds / 3);
+    const turn: Turn = {
+      signal: AbortSignal.any([this.stopping.signal, lost.signal]),
+      mustBeOurs: async () => {
+        lost.signal.throwIfAborted();
+        if (performance.now() - lease.renewedAt > leaseMilliseconds / 2) await renew();
+      },
+    };
+    let outcome: 'done' | 'broken-off' = 'broken-off';
+    try {
+      await job.run(turn);
+      if (!turn.signal.aborted) outcome = 'done';
     } finally {
-      client.release();
+      clearInterval(renewing);
+      await endJob(db, lease, outcome);
     }
   }
 }

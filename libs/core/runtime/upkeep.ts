@@ -1,6 +1,6 @@
+import type { Job } from '#core/kernel/job.js';
 import type { PostgresIdempotencyStore } from '#core/platform/idempotency.postgres.js';
 import type { PostgresVault } from '#core/vault/postgres/vault.js';
-import type { Job } from './jobs.js';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -19,9 +19,10 @@ export function upkeep(vault: PostgresVault, answers: PostgresIdempotencyStore):
     {
       name: 'keep-keys',
       every: DAY,
-      run: async () => {
+      run: async ({ mustBeOurs }) => {
         const { epochStartedAt } = await vault.status();
         const age = Date.now() - Date.parse(epochStartedAt);
+        await mustBeOurs();
         // Rotation exports too.
         if (age > EPOCH_DAYS * DAY) await vault.rotate();
         else await vault.export();

@@ -2,12 +2,13 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { SubjectId } from '#core/kernel/ids.js';
 import { BEGINNING, type Instant } from '#core/kernel/instant.js';
+import type { Job, Turn } from '#core/kernel/job.js';
 import { AnnounceExpiry } from '../commands/announce-expiry.js';
 import { AskExpiredConsents } from '../queries/expired-consents.js';
 
 /** Announces, within a minute or so, every consent whose time is over. */
 @Injectable()
-export class ExpiryJob {
+export class ExpiryJob implements Job {
   readonly name = 'announce-expiry';
   readonly every = 30_000;
   /** Looked through by this process; the first run looks through everything, and finds what was announced. */
@@ -18,11 +19,12 @@ export class ExpiryJob {
     @Inject(QueryBus) private readonly queries: QueryBus,
   ) {}
 
-  async run(signal: AbortSignal): Promise<void> {
+  async run({ signal, mustBeOurs }: Turn): Promise<void> {
     const { until, pages } = await this.queries.execute(new AskExpiredConsents(this.since));
     for await (const page of pages)
       for (const { subject, purpose, grant, expiredAt } of page) {
         if (signal.aborted) return;
+        await mustBeOurs();
         await this.commands.execute(
           new AnnounceExpiry(subject as SubjectId, purpose, grant, expiredAt),
         );
