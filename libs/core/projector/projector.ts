@@ -75,6 +75,8 @@ export interface PartitionStatus {
   /** How often it changed hands. */
   readonly epoch: string;
   readonly owner: string | undefined;
+  /** Whether that is this process. */
+  readonly ours: boolean;
 }
 
 export interface RebuildStatus {
@@ -218,7 +220,7 @@ export class Projector {
 
   /** In the order in which they were given, projections first; also those that another process drives. */
   async status(): Promise<readonly ProjectionStatus[]> {
-    const { db, log } = this.surroundings;
+    const { db, log, owner } = this.surroundings;
     const names = [...this.runners.keys()];
     const [all, rebuilds, parked, head] = await Promise.all([
       readPartitions(db, { names }),
@@ -259,6 +261,7 @@ export class Projector {
           laggingSeconds: lagOf(one, head),
           epoch: one.epoch,
           owner: one.owner,
+          ours: one.owner === owner,
         })),
       };
     });

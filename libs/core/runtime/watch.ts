@@ -4,7 +4,7 @@ import { instantOf } from '#core/kernel/instant.js';
 import type { Ledger } from '#core/ledger/ledger.js';
 import type { HealthChecks } from '#core/platform/http/health.js';
 import type { Metrics } from '#core/platform/metrics.js';
-import type { ProjectionStatus, Projector } from '#core/projector/projector.js';
+import type { PartitionStatus, ProjectionStatus, Projector } from '#core/projector/projector.js';
 
 /** Seconds that this machine's clock may lie behind what the ledger recorded last. */
 const CLOCK_TOLERANCE = 60;
@@ -70,6 +70,22 @@ export function watch(
     help: 'Events whose effect failed and will be tried again, and those that wait behind them.',
     of: ({ parked }) => parked,
   });
+  partitionGauge('ledger_partition_owned', {
+    help: '1 where this process drives the partition: over all processes the sum is 1.',
+    of: ({ ours }) => (ours ? 1 : 0),
+  });
+  partitionGauge('ledger_partition_position', {
+    help: 'Up to where in the log everything is in the rows of the partition.',
+    of: ({ position }) => Number(position),
+  });
+  partitionGauge('ledger_partition_lag_seconds', {
+    help: 'How long ago the moment lies up to which the partition misses nothing.',
+    of: ({ laggingSeconds }) => laggingSeconds,
+  });
+  partitionGauge('ledger_partition_epoch', {
+    help: 'How often the partition was given to a process; grows where owners die or freeze.',
+    of: ({ epoch }) => Number(epoch),
+  });
 
   function gauge(
     name: string,
@@ -84,6 +100,23 @@ export function watch(
         // What is not known now has no value, rather than the one it had.
         this.reset();
         for (const one of await looked()) this.set({ name: one.name }, of(one));
+      },
+    });
+  }
+
+  function partitionGauge(
+    name: string,
+    { help, of }: { help: string; of: (partition: PartitionStatus) => number },
+  ): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['name', 'partition'],
+      registers: [registry],
+      async collect() {
+        this.reset();
+        for (const { name, partitions } of await looked())
+          for (const one of partitions) this.set({ name, partition: one.partition }, of(one));
       },
     });
   }
