@@ -78,7 +78,7 @@ export class SlicesModule implements OnApplicationShutdown {
         provide: Jobs,
         inject: [ExpiryJob, PostgresIdempotencyStore],
         useFactory: (expiry: ExpiryJob, answers: PostgresIdempotencyStore) =>
-          new Jobs([expiry, ...upkeep(vault, answers)], { db: database, logger }),
+          new Jobs([expiry, ...upkeep(vault, answers, database)], { db: database, logger }),
       },
       {
         provide: READ_MODELS,

@@ -9,6 +9,7 @@ import {
   ValidateIf,
   validateSync,
 } from 'class-validator';
+import type { LimitSettings } from './http/call-limits.js';
 
 /** What one process does. All of them together is the default; large installations split them. */
 export const ROLES = ['api', 'projector', 'sealer', 'jobs'] as const;
@@ -22,6 +23,9 @@ export type EventStoreKind = (typeof EVENT_STORES)[number];
 
 /** The port that is tried first where none is given. */
 export const DEFAULT_PORT = 3000;
+
+/** Calls a minute, where nothing else is said: generous for who is known, strict for who is not. */
+const DEFAULT_LIMITS: LimitSettings = { perKey: 600_000, public: 120, failed: 30 };
 
 /** The settings of a process, read once at start. Immutable; printing it shows no secret. */
 export class Config {
@@ -43,6 +47,10 @@ export class Config {
   readonly roles: ReadonlySet<Role>;
   /** ISO 3166-1 alpha-2, for national phone numbers; undefined: only E.164 is accepted. */
   readonly defaultRegion: string | undefined;
+  /** How often who may call, over all servers together. */
+  readonly limits: LimitSettings;
+  /** How many proxies stand before this process and say whom they speak for. */
+  readonly proxies: number;
   /** What checkpoints of this log are signed as; undefined: a name made of the ledger's id. */
   readonly origin: string | undefined;
   /** Absolute; where checkpoints are written a second time. */
@@ -73,6 +81,12 @@ export class Config {
     this.vaultKeyFile = variables.VAULT_KEY_FILE && resolve(variables.VAULT_KEY_FILE);
     this.roles = new Set(listed(variables.LEDGER_ROLES ?? ROLES.join(',')) as Role[]);
     this.defaultRegion = variables.LEDGER_DEFAULT_REGION;
+    this.limits = Object.freeze({
+      perKey: Number(variables.LEDGER_LIMIT_PER_KEY ?? DEFAULT_LIMITS.perKey),
+      public: Number(variables.LEDGER_LIMIT_PUBLIC ?? DEFAULT_LIMITS.public),
+      failed: Number(variables.LEDGER_LIMIT_FAILED ?? DEFAULT_LIMITS.failed),
+    });
+    this.proxies = Number(variables.LEDGER_PROXIES ?? 0);
     this.origin = variables.LEDGER_ORIGIN;
     this.witnessFile = variables.LEDGER_WITNESS_FILE && resolve(variables.LEDGER_WITNESS_FILE);
     this.witnessUrl = variables.LEDGER_WITNESS_URL;
@@ -98,6 +112,8 @@ export class Config {
       dataDirectory: this.dataDirectory,
       eventStore: this.eventStore,
       roles: [...this.roles],
+      limits: this.limits,
+      proxies: this.proxies,
       origin: this.origin,
       defaultRegion: this.defaultRegion,
     };
@@ -157,6 +173,9 @@ const IsDatabaseUrl = () =>
 
 const IsHttpUrl = () =>
   Matches(/^https?:\/\/[^\s/]\S*$/, { message: 'must be an http:// or https:// address' });
+
+const IsCallsAMinute = () =>
+  Matches(/^\d{1,9}$/, { message: 'must be a number of calls a minute; 0: no limit' });
 
 const OneOf = (values: readonly string[]) =>
   IsIn(values, { message: `must be one of ${values.join(', ')}` });
@@ -237,6 +256,22 @@ class Variables {
   LEDGER_DEFAULT_REGION?: string;
 
   @IsOptional()
+  @IsCallsAMinute()
+  LEDGER_LIMIT_PER_KEY?: string;
+
+  @IsOptional()
+  @IsCallsAMinute()
+  LEDGER_LIMIT_PUBLIC?: string;
+
+  @IsOptional()
+  @IsCallsAMinute()
+  LEDGER_LIMIT_FAILED?: string;
+
+  @IsOptional()
+  @Matches(/^\d$/, { message: 'must be a number of proxies, 0 to 9' })
+  LEDGER_PROXIES?: string;
+
+  @IsOptional()
   @Matches(/^clk_[A-Za-z0-9_]{32,}$/, {
     message: 'must be clk_ and at least 32 letters, digits or underscores',
   })
@@ -284,6 +319,10 @@ export const VARIABLES = [
   'LEDGER_ROLES',
   'LEDGER_DEFAULT_REGION',
   'LEDGER_BOOTSTRAP_KEY',
+  'LEDGER_LIMIT_PER_KEY',
+  'LEDGER_LIMIT_PUBLIC',
+  'LEDGER_LIMIT_FAILED',
+  'LEDGER_PROXIES',
   'LEDGER_ORIGIN',
   'LEDGER_WITNESS_FILE',
   'LEDGER_WITNESS_URL',

@@ -1,6 +1,7 @@
 import type { DynamicModule } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
+import { postgresBudgets } from '#core/platform/budgets.postgres.js';
 import type { Config } from '#core/platform/config.js';
 import { type Application, createApplication } from '#core/platform/http/application.js';
 import { HealthChecks } from '#core/platform/http/health.js';
@@ -53,7 +54,13 @@ export async function startProcess(
     await runtime.close();
   };
   try {
-    application = await createApplication(parts.module(runtime), config, { logger, translate });
+    application = await createApplication(parts.module(runtime), config, {
+      logger,
+      translate,
+      budgets: postgresBudgets(runtime.database, (name) =>
+        runtime.derivation.digest('call-budget', name),
+      ),
+    });
     const { nest } = application;
     await beforeListening(nest);
     const { recording } = runtime;

@@ -1,4 +1,6 @@
+import type { Kysely } from 'kysely';
 import type { Job } from '#core/kernel/job.js';
+import { forgetFullBudgets } from '#core/platform/budgets.postgres.js';
 import type { PostgresIdempotencyStore } from '#core/platform/idempotency.postgres.js';
 import type { PostgresVault } from '#core/vault/postgres/vault.js';
 
@@ -9,12 +11,21 @@ const DAY = 24 * HOUR;
 const EPOCH_DAYS = 30;
 
 /** What the core has to do from time to time. */
-export function upkeep(vault: PostgresVault, answers: PostgresIdempotencyStore): readonly Job[] {
+export function upkeep(
+  vault: PostgresVault,
+  answers: PostgresIdempotencyStore,
+  database: Kysely<unknown>,
+): readonly Job[] {
   return [
     {
       name: 'forget-old-answers',
       every: HOUR,
       run: async () => void (await answers.purge()),
+    },
+    {
+      name: 'forget-full-budgets',
+      every: HOUR,
+      run: () => forgetFullBudgets(database),
     },
     {
       name: 'keep-keys',

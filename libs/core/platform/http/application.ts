@@ -8,11 +8,13 @@ import type { Config } from '../config.js';
 import { Lifecycle } from '../lifecycle.js';
 import { type Listening, listenPort } from '../listen-port.js';
 import { FrameworkLog, openLog } from '../logging.js';
+import type { DrawTokens } from '../budgets.js';
 import { Metrics } from '../metrics.js';
 import { PlatformModule } from '../platform.module.js';
 import type { DocumentInfo } from './openapi.js';
 import { OpenApiDocument } from './openapi.controller.js';
 import { AUTHENTICATOR, AuthGuard, type Authenticator } from './auth.guard.js';
+import { CallLimits } from './call-limits.js';
 import { ProblemFilter } from './problem.filter.js';
 import type { Translate } from './problem.js';
 import { compileShapes, undeclaredRoutes } from './routes.js';
@@ -34,6 +36,8 @@ export interface ApplicationOptions {
   readonly logger?: Logger;
   /** Makes a refusal of errors that the platform does not know, such as a store's. */
   readonly translate?: Translate;
+  /** The budgets of calls that all servers share; absent: everybody may call as often as they like. */
+  readonly budgets?: DrawTokens;
   /** Builds modules and routes without making any provider: for the OpenAPI document. */
   readonly preview?: boolean;
   /** What the OpenAPI document says of itself. */
@@ -70,6 +74,7 @@ export async function createApplication(
     lifecycle,
     filter,
     metrics: () => metrics,
+    proxies: config.proxies,
     api: config.roles.has('api'),
     deadline: options.deadline,
   });
@@ -91,7 +96,10 @@ export async function createApplication(
   nest.useGlobalPipes(new ValidationPipe());
   if (!options.preview) {
     metrics = nest.get(Metrics);
-    nest.useGlobalGuards(new AuthGuard(nest.get<Authenticator>(AUTHENTICATOR, { strict: false })));
+    const { budgets } = options;
+    const limits = budgets && new CallLimits(config.limits, budgets, nest.get(Metrics).registry);
+    const authenticator = nest.get<Authenticator>(AUTHENTICATOR, { strict: false });
+    nest.useGlobalGuards(new AuthGuard(authenticator, limits));
   }
   await nest.init();
   if (!options.preview)

@@ -5,9 +5,11 @@ import {
   Injectable,
   SetMetadata,
 } from '@nestjs/common';
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Refused } from '#core/kernel/refused.js';
+import type { CallLimits } from './call-limits.js';
 import { RequestRefused } from './request-refused.js';
+import { routeOf, WATCHED } from './server.js';
 import type { Scope } from '#core/kernel/scopes.js';
 
 /** Who is signed in. Holds ids only: no name, no address, no secret. */
@@ -88,34 +90,58 @@ const BEARER = /^Bearer +([A-Za-z0-9._~+/-]{1,4096}=*) *$/i;
 /** Lets nobody through whom the route does not name. Global. */
 @Injectable()
 export class AuthGuard implements CanActivate {
-  constructor(private readonly authenticator: Authenticator) {}
+  constructor(
+    private readonly authenticator: Authenticator,
+    private readonly limits?: CallLimits,
+  ) {}
 
   canActivate(context: ExecutionContext): boolean | Promise<boolean> {
     const access = accessOf(context.getHandler(), context.getClass());
-    if (access?.kind === 'public') return true;
     // The application does not start with such a route; should one come in otherwise, it stays shut.
     if (!access) throw new Refused('forbidden', 'forbidden', 'This call is not open to anybody.');
-    return this.admit(context.switchToHttp().getRequest<FastifyRequest>(), access.anyOf);
+    const http = context.switchToHttp();
+    const [request, reply] = [http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>()];
+    if (access.kind === 'scopes') return this.admit(request, reply, access.anyOf);
+    if (WATCHED.has(routeOf(request))) return true;
+    const counted = this.limits?.ofPublic(request, reply);
+    return counted === undefined || counted.then(() => true);
   }
 
   private async admit(
     request: FastifyRequest,
+    reply: FastifyReply,
     anyOf: readonly [Scope, ...Scope[]],
   ): Promise<boolean> {
-    const secret = secretOf(request.headers.authorization);
-    const principal = await this.authenticator.authenticate(secret);
-    if (!principal)
-      throw unauthenticated(
-        'credentials-invalid',
-        'The credentials are unknown, expired or revoked.',
-        'invalid_token',
-      );
+    const { limits } = this;
+    let secret: string;
+    let principal: Principal;
+    try {
+      secret = secretOf(request.headers.authorization);
+      limits?.beforeLooking(secret, request, reply);
+      principal = (await this.authenticator.authenticate(secret)) ?? opensNothing();
+    } catch (error) {
+      if (error instanceof RequestRefused && error.kind === 'unauthenticated')
+        await limits?.ofFailed(request, reply);
+      throw error;
+    }
+    limits?.opened(principal.keyId, secret);
+    // Without a turn of the event loop where the process knows it by itself.
+    const counted = limits?.ofKey(principal.keyId, reply);
+    if (counted) await counted;
     request.principal = principal;
     request.stillAdmitted = async () =>
       (await this.authenticator.authenticate(secret)) !== undefined;
     requireScope(principal, ...anyOf);
     return true;
   }
+}
+
+function opensNothing(): never {
+  throw unauthenticated(
+    'credentials-invalid',
+    'The credentials are unknown, expired or revoked.',
+    'invalid_token',
+  );
 }
 
 function secretOf(header: string | undefined): string {

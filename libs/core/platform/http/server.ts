@@ -17,8 +17,8 @@ import { traceIdOf, traceResponse } from './trace.js';
 /** Above it 413; streams are limited by the line. */
 export const BODY_LIMIT = 1024 * 1024;
 
-/** What a process without the `api` role serves. */
-const WATCHED: ReadonlySet<string> = new Set(['/health/live', '/health/ready', '/metrics']);
+/** For whoever keeps the process running and watches it: all that a process without the `api` role serves. */
+export const WATCHED: ReadonlySet<string> = new Set(['/health/live', '/health/ready', '/metrics']);
 
 /** Milliseconds in which a body that is no stream must have arrived. */
 const BODY_TIMEOUT = 30_000;
@@ -47,20 +47,23 @@ export function openServer(parts: {
   filter: ProblemFilter;
   /** Known only once Nest has made it. */
   metrics: () => Metrics | undefined;
+  /** How many proxies stand before the process: who calls is what the outermost of them says. */
+  proxies: number;
   /** Without it only health and metrics are served: a worker has a port for whoever watches it. */
   api: boolean;
   /** Milliseconds; absent: CALL_DEADLINE. */
   deadline?: number;
 }): FastifyAdapter {
-  const { logger, lifecycle, filter, metrics, api, deadline } = parts;
+  const { logger, lifecycle, filter, metrics, proxies, api, deadline } = parts;
   const options: FastifyHttpOptions<Server> = {
     logger: false,
     // The request's id is its trace id, everywhere.
     genReqId: (raw) => traceIdOf(raw.headers),
     requestIdHeader: false,
     bodyLimit: BODY_LIMIT,
-    // Who is behind a proxy is of no interest to us: no address is logged or decided by.
-    trustProxy: false,
+    // An address limits how often it may call, and is logged nowhere. One hop more than there are, and callers
+    // could choose theirs.
+    trustProxy: proxies > 0 && ((_address, hop) => hop < proxies),
     forceCloseConnections: 'idle',
     // While stopping, what has reached us is still answered.
     return503OnClosing: false,
