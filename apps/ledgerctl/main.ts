@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { readFile } from 'node:fs/promises';
 import { Command, CommanderError, Option } from 'commander';
-import { readConfig } from '#core/platform/config.js';
+import { EVENT_STORES, readConfig } from '#core/platform/config.js';
 import { Api } from './api.js';
 import { connect } from './connection.js';
 import { checkBundle, type EvidenceOptions, type TrustOptions, writeEvidence } from './evidence.js';
@@ -18,6 +18,7 @@ import {
   showTimeline,
 } from './people.js';
 import { applyCatalogue, listCatalogue } from './catalogue.js';
+import { copy, type CopyOptions } from './copy.js';
 import { checkReadModels, replay, type ReplayOptions } from './replay.js';
 import { seedDemo, seedEvents } from './seed.js';
 import { doctor, migrateStore, rebuild, rotateVault, serve, vaultStatus } from './store.js';
@@ -295,6 +296,20 @@ sealing
   .command('accept-loss')
   .description('events that were signed are lost for good: record it, and go on under another name')
   .action(() => offline((config, out) => acceptLoss(config, out)));
+const store = (flags: string, description: string) =>
+  new Option(flags, description).choices([...EVENT_STORES]).makeOptionMandatory();
+program
+  .command('copy')
+  .description('copy the log to another store and compare every byte; again goes on where it was')
+  .addOption(store('--from <store>', 'where the log lies'))
+  .addOption(store('--to <store>', 'where it is to lie'))
+  .option('--final', 'with the service stopped: the other store takes over')
+  .option('--compare-all', 'compare from the first event, also what an earlier run compared')
+  .option('--give-up', 'after a final copy that broke off: the log stays where it is')
+  .action((options: CopyOptions, command: Command) => {
+    if (options.from === options.to) command.error('error: --from and --to must differ');
+    return offline((config, out) => copy(config, options, out));
+  });
 const vault = program.command('vault').description('keys of people');
 vault
   .command('status')

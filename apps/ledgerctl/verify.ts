@@ -1,6 +1,9 @@
-import { comparePositions } from '#core/kernel/position.js';
+import { comparePositions, type Position } from '#core/kernel/position.js';
 import type { Recorded } from '#core/kernel/event.js';
 import { CannotDecode, Codec } from '#core/ledger/codec.js';
+import type { Ledger } from '#core/ledger/ledger.js';
+import { type LedgerMoved, type LogStore, ORIGIN } from '#core/ledger/ledger.events.js';
+import { originOf } from '#core/ledger/origin.js';
 import type { StoredEvent } from '#core/ledger/port.js';
 import { flawsOfColumns } from '#core/ledger/postgres/columns.js';
 import type { Config } from '#core/platform/config.js';
@@ -24,16 +27,16 @@ export interface VerifyOptions {
  * has kept. Nothing in the proof's own tables is believed.
  */
 export function verifyLog(config: Config, options: VerifyOptions, out: Output): Promise<number> {
-  return onStore(config, async ({ proof, store, vault, eventCatalogue, pool }) => {
+  return onStore(config, async ({ proof, store, ledger, vault, eventCatalogue, pool }) => {
     const keys = trustedKeys(proof, options);
     if (typeof keys === 'string') {
       out.note(keys);
       return EXIT.usage;
     }
     const { tables, signed, origin } = proof;
-    const onPostgres = config.eventStore === 'postgres';
-    // Elsewhere events carry their writers' clocks, and the ledger's time is the latest along the log.
-    const order = new Order(new Codec(eventCatalogue, vault), onPostgres);
+    const recordedIn = await recordedInOf(ledger, config.eventStore);
+    const order = new Order(new Codec(eventCatalogue, vault), recordedIn);
+    const { positionsFrom } = await originOf(ledger);
     const verified = await verifyLedger({
       store,
       tables,
@@ -41,8 +44,8 @@ export function verifyLog(config: Config, options: VerifyOptions, out: Output): 
       trusted: { origin, keys },
       witnessFile: options.witness ?? config.witnessFile,
       flawOf: (event) => order.flawOf(event),
-      ...(onPostgres
-        ? { flawsBeside: (after, events) => flawsOfColumns(pool, after, events) }
+      ...(config.eventStore === 'postgres'
+        ? { flawsBeside: (after, events) => flawsOfColumns(pool, after, events, positionsFrom) }
         : {}),
       progress: (events) => out.progress(`${events} events hold`),
     });
@@ -81,13 +84,26 @@ function broken({ code, position, upTo, reason }: Fault): string {
   return `${where}: ${code}: ${reason}`;
 }
 
+/** The store that recorded what lies at a position: the one before the first move that came later. */
+type RecordedIn = (position: Position) => LogStore;
+
+async function recordedInOf(ledger: Ledger, store: LogStore): Promise<RecordedIn> {
+  const moves = (await ledger.read(ORIGIN)).filter(
+    (event): event is Recorded<LedgerMoved> => event.type === MOVED,
+  );
+  return (position) =>
+    moves.find((move) => comparePositions(position, move.position) < 0)?.data.from ?? store;
+}
+
+const MOVED: LedgerMoved['type'] = 'LedgerMoved';
+
 /** What can be told of events without any proof: each can be read, and was recorded after those before it. */
 class Order {
   private last: Recorded | undefined;
 
   constructor(
     private readonly codec: Codec,
-    private readonly timesInOrder: boolean,
+    private readonly recordedIn: RecordedIn,
   ) {}
 
   flawOf(stored: StoredEvent): string | undefined {
@@ -100,7 +116,9 @@ class Order {
     }
     const { last } = this;
     if (last && comparePositions(event.position, last.position) <= 0) return 'is out of order';
-    if (this.timesInOrder && last && event.recordedAt < last.recordedAt)
+    // Elsewhere events carry their writers' clocks, and the ledger's time is the latest along the log.
+    const inOrder = this.recordedIn(event.position) === 'postgres';
+    if (inOrder && last && event.recordedAt < last.recordedAt)
       return 'has a recordedAt before that of the one before it';
     this.last = event;
     return undefined;

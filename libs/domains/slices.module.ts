@@ -82,8 +82,9 @@ export class SlicesModule implements OnApplicationShutdown {
       },
       {
         provide: READ_MODELS,
-        inject: [Projector],
-        useFactory: (projector: Projector) => new ProjectedReadModels(projector, SERVING),
+        inject: [Projector, Ledger],
+        useFactory: (projector: Projector, ledger: Ledger) =>
+          new ProjectedReadModels(projector, SERVING, (position) => ledger.locate(position)),
       },
     ];
     return {

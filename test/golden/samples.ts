@@ -104,6 +104,14 @@ const definition: PurposeDefinition = {
 
 export const SAMPLES: Samples = {
   LedgerCreated: { ledgerId: `led_${uuid(10)}` as Id<'led'> },
+  LedgerMoved: {
+    era: 1,
+    from: 'postgres',
+    to: 'kurrentdb',
+    events: 4711,
+    digest: 'ab'.repeat(32),
+    positionsFrom: '10000000000000000' as Position,
+  },
 
   HistoryLost: {
     origin: 'ledger.example/consents',

@@ -1,19 +1,14 @@
 import { type Id, newId } from '#core/kernel/ids.js';
 import { type Clock, systemClock } from '#core/kernel/instant.js';
-import { type Decision, ignored, model } from '#core/kernel/model.js';
+import type { Decision } from '#core/kernel/model.js';
 import { START } from '#core/kernel/position.js';
 import { type Ledger, step } from './ledger.js';
 import { type LedgerEvent, ORIGIN } from './ledger.events.js';
+import { type Origin, occasionOf, origin } from './origin.js';
 import { LedgerCorrupt } from './port.js';
 
-const origin = model<LedgerEvent>()({
-  name: 'origin',
-  initial: { created: false },
-  evolve: { LedgerCreated: () => ({ created: true }), HistoryLost: ignored },
-});
-
 const create =
-  (ledgerId: Id<'led'>): Decision<{ created: boolean }, LedgerEvent> =>
+  (ledgerId: Id<'led'>): Decision<Origin, LedgerEvent> =>
   ({ created }) =>
     created ? [] : [{ type: 'LedgerCreated', data: { ledgerId } }];
 
@@ -29,14 +24,7 @@ export async function ensureCreated(
   const known = await ledgerIdOf(ledger);
   if (known !== undefined) return known;
   const ledgerId = newId('led');
-  const occasion = {
-    occurredAt: clock.now(),
-    actor: { kind: 'system', id: 'ledger' },
-    source: 'ledger',
-    interactionId: newId('rcp'),
-    correlationId: ledgerId,
-  } as const;
-  await ledger.transact(ORIGIN, occasion, [step(origin, create(ledgerId))]);
+  await ledger.transact(ORIGIN, occasionOf(ledgerId, clock), [step(origin, create(ledgerId))]);
   return (await ledgerIdOf(ledger)) as Id<'led'>;
 }
 

@@ -12,6 +12,7 @@ const names = model<LedgerEvent>()({
   initial: {} as Names,
   evolve: {
     LedgerCreated: ignored,
+    LedgerMoved: ignored,
     HistoryLost: (known: Names, { data: { origin, continuesAs } }) => ({
       ...known,
       [origin]: continuesAs,

@@ -17,11 +17,17 @@ const GOLDEN = [
     "size":1204},"id":"evt_01983c5e-8a00-7c3e-9d51-1f0c5a7be004","interactionId":"rcp_01983c5e-8a00-7c3e-9d51-1f0c5a7be005",
     "occurredAt":"2026-03-01T12:00:00.000Z","recordedAt":"2026-03-01T12:00:00.123Z","revision":0,
     "salt":"q3J0u1m5Zy8nT4w7RkXcVg","source":"ledger","stream":"ledger-origin","type":"HistoryLost","version":1}`,
+  `{"actor":{"id":"ledger","kind":"system"},"correlationId":"move 1",
+    "data":{"digest":"5c4b","era":1,"events":4711,"from":"postgres","positionsFrom":"10000000000000000","to":"kurrentdb"},
+    "id":"evt_01983c5e-8a00-7c3e-9d51-1f0c5a7be004","interactionId":"rcp_01983c5e-8a00-7c3e-9d51-1f0c5a7be005",
+    "occurredAt":"2026-03-01T12:00:00.000Z","recordedAt":"2026-03-01T12:00:00.123Z","revision":1,
+    "salt":"q3J0u1m5Zy8nT4w7RkXcVg","source":"ledger","stream":"ledger-origin","type":"LedgerMoved","version":1}`,
 ].map((lines) => lines.replaceAll(/\n\s*/g, ''));
 
 const PRESENT = [
   { type: 'LedgerCreated', data: { ledgerId: 'led_01983c5e-8a00-7c3e-9d51-1f0c5a7be001' } },
   { type: 'HistoryLost', data: { origin: 'ledger.example', continuesAs: 'ledger.example/2' } },
+  { type: 'LedgerMoved', data: { era: 1, events: 4711, positionsFrom: '10000000000000000' } },
 ];
 
 test.each(GOLDEN.map((stored, index) => [PRESENT[index], stored] as const))(
@@ -29,7 +35,8 @@ test.each(GOLDEN.map((stored, index) => [PRESENT[index], stored] as const))(
   (present, stored) => {
     const codec = new Codec(joinCatalogues(ledgerEvents), new MemoryVault());
     const bytes = Buffer.from(stored);
-    const event = codec.decode({ stream: ORIGIN, revision: 0, position: '1' as Position, bytes });
+    const { revision } = JSON.parse(stored) as { revision: number };
+    const event = codec.decode({ stream: ORIGIN, revision, position: '1' as Position, bytes });
     expect(event).toMatchObject(present as object);
   },
 );

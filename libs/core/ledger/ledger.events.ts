@@ -5,6 +5,7 @@
 import { catalogue } from '#core/kernel/catalogue.js';
 import type { Event } from '#core/kernel/event.js';
 import { type Id, streamOf } from '#core/kernel/ids.js';
+import type { Position } from '#core/kernel/position.js';
 
 /** The log began. It is the first event of every log, and its id tells this log from any other. */
 export type LedgerCreated = Event<'LedgerCreated', { readonly ledgerId: Id<'led'> }>;
@@ -25,7 +26,30 @@ export type HistoryLost = Event<
   }
 >;
 
-export type LedgerEvent = LedgerCreated | HistoryLost;
+/**
+ * The log was moved to another store, whole and unchanged. It is the first event of the log that is not in
+ * the store before, and says what was found to be the same in both.
+ */
+export type LedgerMoved = Event<
+  'LedgerMoved',
+  {
+    /** 1 for the first move. */
+    readonly era: number;
+    readonly from: LogStore;
+    readonly to: LogStore;
+    /** Events before this one. */
+    readonly events: number;
+    /** Of their stored bytes, in order, as `ledgerctl copy` says it; lower-case hexadecimal. */
+    readonly digest: string;
+    /** Positions of the new store lie behind this one, and all that were given out before it do not. */
+    readonly positionsFrom: Position;
+  }
+>;
+
+/** Kinds of stores that a log can lie in. */
+export type LogStore = 'postgres' | 'kurrentdb';
+
+export type LedgerEvent = LedgerCreated | LedgerMoved | HistoryLost;
 
 /** One name for every log, so that of two processes that start together only one can begin it. */
 export const ORIGIN = streamOf('ledger', 'origin');
@@ -40,6 +64,13 @@ export const ledgerEvents = catalogue<LedgerEvent>({
     says: {
       en: 'Events were lost, and the log goes on under another name',
       de: 'Ereignisse sind verloren, das Register wird unter anderem Namen fortgeführt',
+    },
+  },
+  LedgerMoved: {
+    version: 1,
+    says: {
+      en: 'The ledger was moved to another store',
+      de: 'Das Register ist in einen anderen Speicher umgezogen',
     },
   },
 });

@@ -189,6 +189,11 @@ export class Ledger {
     return answering(() => this.store.positionAt(instant));
   }
 
+  /** Where the log has now what lay at this position when it was given out: see the store's port. */
+  async locate(position: Position): Promise<Position> {
+    return answering(async () => (await this.store.locate?.(position)) ?? position);
+  }
+
   async at(position: Position): Promise<Recorded | undefined> {
     const stored = await answering(() => this.store.at(position));
     return stored && this.codec.decode(stored);

@@ -62,6 +62,12 @@ export interface EventStore {
   /** The last position recorded at or before `instant`; START where there is none. */
   positionAt(instant: Instant): Promise<Position>;
 
+  /**
+   * Where the log has now what lay at this position when the position was given out; only a log that was
+   * moved from another store has another answer than the position itself.
+   */
+  locate?(position: Position): Promise<Position>;
+
   close(): Promise<void>;
 }
 

@@ -98,7 +98,9 @@ export class Config {
   }
 
   /** The same but for these. */
-  with(changes: Partial<Pick<Config, 'databaseUrl' | 'dataDirectory' | 'roles'>>): Config {
+  with(
+    changes: Partial<Pick<Config, 'databaseUrl' | 'dataDirectory' | 'eventStore' | 'roles'>>,
+  ): Config {
     return Object.freeze(Object.assign(Object.create(Config.prototype) as Config, this, changes));
   }
 

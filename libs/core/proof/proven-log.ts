@@ -38,7 +38,7 @@ export class ProvenLog {
 
   constructor(
     private readonly tables: ProofTables,
-    private readonly store: Pick<EventStore, 'readAll' | 'at'>,
+    private readonly store: Pick<EventStore, 'readAll' | 'at' | 'locate'>,
     readonly origin: string,
   ) {
     this.readNodes = nodesFromTiles(sha256, tables.readTiles);
@@ -57,22 +57,32 @@ export class ProvenLog {
 
   /** Undefined before the first checkpoint. */
   newest(): Promise<PublishedCheckpoint | undefined> {
-    return this.tables.newest(this.origin);
+    return this.located(this.tables.newest(this.origin));
   }
 
   /** The first checkpoint that covers what was recorded at that position; undefined where none does yet. */
   covering(position: Position): Promise<PublishedCheckpoint | undefined> {
-    return this.tables.covering(this.origin, position);
+    return this.located(this.tables.covering(this.origin, position));
   }
 
   /** The checkpoint of exactly that size; undefined where none was published. */
   ofSize(size: number): Promise<PublishedCheckpoint | undefined> {
-    return this.tables.ofSize(this.origin, size);
+    return this.located(this.tables.ofSize(this.origin, size));
   }
 
-  /** The leaf that came from each position; a position that no leaf came from (yet) has no entry. */
-  indexesOf(positions: readonly Position[]): Promise<ReadonlyMap<Position, number>> {
-    return this.tables.indexesOf(positions);
+  /**
+   * The leaf that came from each position; a position that no leaf came from (yet) has no entry. Leaves know
+   * where the log has their events now: a position from before a move is looked up in the log.
+   */
+  async indexesOf(positions: readonly Position[]): Promise<ReadonlyMap<Position, number>> {
+    const found = new Map(await this.tables.indexesOf(positions));
+    if (this.store.locate === undefined) return found;
+    for (const position of positions.filter((one) => !found.has(one))) {
+      const now = (await this.store.at(position))?.position;
+      const index = now && (await this.tables.indexesOf([now])).get(now);
+      if (index !== undefined) found.set(position, index);
+    }
+    return found;
   }
 
   /** What a leaf is and where it came from; undefined where there is no such leaf (yet). Throws ProofBroken. */
@@ -134,6 +144,15 @@ export class ProvenLog {
     if (bytes === undefined || bytes.length < tile.width * HASH_BYTES)
       throw new ProofBroken(`tile ${level}/${tile.index} is cut`);
     return bytes.subarray(0, tile.width * HASH_BYTES);
+  }
+
+  /** A checkpoint names the position of its last leaf as it was when it was signed. */
+  private async located(
+    reading: Promise<PublishedCheckpoint | undefined>,
+  ): Promise<PublishedCheckpoint | undefined> {
+    const found = await reading;
+    const now = found && (await this.store.locate?.(found.position));
+    return found && now ? { ...found, position: now } : found;
   }
 
   private async bundle({ index, width }: Tile): Promise<Uint8Array> {

@@ -20,6 +20,8 @@ export class ProjectedReadModels implements ReadModels {
     private readonly projector: Projector,
     /** Those that serve decisions and subjects. */
     private readonly serving: readonly string[],
+    /** Where a position from before the log was moved lies now. */
+    private readonly locate: (position: Position) => Promise<Position>,
   ) {}
 
   async waitFor(
@@ -27,7 +29,8 @@ export class ProjectedReadModels implements ReadModels {
     names: readonly string[],
     streams?: readonly StreamName[],
   ): Promise<void> {
-    if (await this.projector.waitFor(position, names, { timeoutMs: PATIENCE, streams })) return;
+    const now = await this.locate(position);
+    if (await this.projector.waitFor(now, names, { timeoutMs: PATIENCE, streams })) return;
     throw new Refused(
       'unavailable',
       'projection-lagging',
@@ -58,8 +61,8 @@ export class ProjectedReadModels implements ReadModels {
         );
   }
 
-  visible(position: Position): Promise<boolean> {
-    return this.projector.waitFor(position, this.serving, { timeoutMs: 0 });
+  async visible(position: Position): Promise<boolean> {
+    return this.projector.waitFor(await this.locate(position), this.serving, { timeoutMs: 0 });
   }
 }
 

@@ -9,6 +9,7 @@ import { Codec } from '#core/ledger/codec.js';
 import { ensureCreated } from '#core/ledger/created.js';
 import { Ledger, type StreamGuard } from '#core/ledger/ledger.js';
 import type { EventStore } from '#core/ledger/port.js';
+import { moveMigrations } from '#core/ledger/postgres/moves.js';
 import { ledgerMigrations } from '#core/ledger/postgres/schema.js';
 import type { Config } from '#core/platform/config.js';
 import { kyselyOn, openPool, RUNTIME_ROLE } from '#core/platform/database.js';
@@ -24,6 +25,7 @@ import { Recording } from './recording.js';
 import { type OpenVault, openVault } from '#core/vault/postgres/open-vault.js';
 import { migrations as vaultMigrations } from '#core/vault/postgres/migrations.js';
 import { openEventStore } from './event-store.js';
+import { openMoved } from './move.js';
 
 /** What the domain brings to the core: its events, and what guards its streams. */
 export interface DomainParts {
@@ -56,8 +58,8 @@ export interface Runtime extends OpenVault {
 /**
  * Opens database, vault and log, in this order, bringing schemas up to date; closes what it opened where
  * one of them fails.
- * @throws Refused `log-behind-checkpoint` where the log is empty and a log of its name was sealed; BadConfiguration, MigrationFailed, EmbeddedPostgresError, LedgerUnavailable, and what the vault says
- * of its key file
+ * @throws Refused `log-behind-checkpoint` where the log is empty and a log of its name was sealed; BadConfiguration,
+ * MigrationFailed, EmbeddedPostgresError, LedgerUnavailable, CanNotMove, and what the vault says of its key file
  */
 export async function openRuntime(
   config: Config,
@@ -117,8 +119,10 @@ export async function openRuntime(
     const vault = await openVault({ pool: vaultPool, keyFile });
     opened.push(() => vault.vault.close());
 
-    const { store, storeName } = await openEventStore(config, { databaseUrl: url, pool }, logger);
-    opened.push(() => store.close());
+    const own = await openEventStore(config, { databaseUrl: url, pool }, logger);
+    opened.push(() => own.store.close());
+    const { storeName } = own;
+    const store = await openMoved(database, { kind: config.eventStore, store: own.store });
     const { eventCatalogue, guards } = parts;
     const recording = new Recording(logger);
     opened.push(() => recording.stop());
@@ -153,7 +157,7 @@ export async function openRuntime(
   }
 }
 
-async function embedded(
+export async function embedded(
   { dataDirectory }: Config,
   logger: Logger,
   opened: (() => Promise<unknown>)[],
@@ -179,7 +183,7 @@ async function embedded(
 }
 
 /** As the owner of the databases; every later session gives these rights up. */
-async function bringUpToDate(
+export async function bringUpToDate(
   url: string,
   vaultUrl: string,
   logger: Logger,
@@ -201,6 +205,7 @@ async function bringUpToDate(
   };
   const ledger = {
     ledger: ledgerMigrations,
+    moves: moveMigrations,
     projector: projectorMigrations,
     proof: proofMigrations,
     platform: platformMigrations,

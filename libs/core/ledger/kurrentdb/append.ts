@@ -231,7 +231,11 @@ function proposal(
   recordedAt: Instant,
   revision: number,
 ): BinaryEventData {
-  const data = content.at(recordedAt, revision);
+  return proposed(type, content.at(recordedAt, revision));
+}
+
+/** An event as the server is given it, under an id that only these bytes have. */
+export function proposed(type: string, data: Buffer): BinaryEventData {
   const hash = createHash('sha256').update(data).digest();
   return binaryEvent({ id: idFrom('evt', hash, 8).slice('evt_'.length), type, data });
 }

@@ -3,12 +3,15 @@ import { categoryOf } from '#core/kernel/ids.js';
 import { type Clock, type Instant, systemClock } from '#core/kernel/instant.js';
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
 import { checkRequest } from '../check-request.js';
+import { placedIn } from '../content.js';
+import { NotNext, type StoredEvents } from '../copying.js';
 import { followLog, type PageAndEnd } from '../follow-log.js';
 import {
   type Appended,
   type AppendRequest,
   type EventStore,
   type Head,
+  LedgerCorrupt,
   LedgerUnavailable,
   type NewEvent,
   type Page,
@@ -46,7 +49,7 @@ export class MemoryLedger implements EventStore {
     if (!isAsExpected(expected, kept.at(-1)?.revision))
       throw new WrongExpectedRevision(stream, expected, kept.at(-1)?.revision);
 
-    const recordedAt = this.stamp();
+    const recordedAt = this.notBeforeLast(this.clock.now());
     const written = events.map((event, index): Kept => {
       const revision = kept.length + index;
       return {
@@ -59,10 +62,7 @@ export class MemoryLedger implements EventStore {
         recordedAt,
       };
     });
-    this.log.push(...written);
-    this.streams.set(stream, kept);
-    kept.push(...written);
-    for (const event of written) this.byId.set(`${stream} ${event.id}`, event);
+    this.keep(written);
     this.wakeUp.all();
     return appended(written, false);
   }
@@ -131,6 +131,40 @@ export class MemoryLedger implements EventStore {
     this.wakeUp.all();
   }
 
+  /** What events of another store are taken over through. */
+  storedEvents(): StoredEvents {
+    return {
+      append: async (events) => {
+        await this.open();
+        for (const event of events) this.takeOver(event);
+        this.wakeUp.all();
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+
+  private takeOver(event: StoredEvent): void {
+    const { stream, revision, bytes } = event;
+    const placed = placedIn(bytes);
+    if (placed === undefined) throw new LedgerCorrupt(event.position, 'is no event');
+    const kept = this.streams.get(stream) ?? [];
+    if (revision !== kept.length) throw new NotNext(event, kept.at(-1)?.revision);
+    const { id } = placed;
+    const position = String(this.log.length + 1) as Position;
+    const recordedAt = this.notBeforeLast(placed.recordedAt);
+    this.keep([{ stream, revision, position, bytes, id, digest: placed.digest(), recordedAt }]);
+  }
+
+  private keep(events: readonly Kept[]): void {
+    for (const event of events) {
+      const kept = this.streams.get(event.stream) ?? [];
+      this.streams.set(event.stream, kept);
+      kept.push(event);
+      this.log.push(event);
+      this.byId.set(`${event.stream} ${event.id}`, event);
+    }
+  }
+
   /** Nothing is answered in the same turn of the event loop: no other store could either. */
   private async open(): Promise<void> {
     await new Promise(setImmediate);
@@ -153,9 +187,9 @@ export class MemoryLedger implements EventStore {
     return { events, scannedTo, end };
   }
 
-  private stamp(): Instant {
-    const [now, last] = [this.clock.now(), this.log.at(-1)?.recordedAt];
-    return last !== undefined && last > now ? last : now;
+  private notBeforeLast(instant: Instant): Instant {
+    const last = this.log.at(-1)?.recordedAt;
+    return last !== undefined && last > instant ? last : instant;
   }
 }
 

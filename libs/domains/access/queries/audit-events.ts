@@ -1,6 +1,7 @@
 import { Inject } from '@nestjs/common';
 import { type IQueryHandler, Query, QueryHandler } from '@nestjs/cqrs';
 import type { Position } from '#core/kernel/position.js';
+import { Ledger } from '#core/ledger/ledger.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
 import { DATABASE } from '#core/platform/tokens.js';
 import {
@@ -35,11 +36,13 @@ export class FindAuditEvents extends Query<AuditEvents> {
 export class FindAuditEventsHandler implements IQueryHandler<FindAuditEvents> {
   constructor(
     @Inject(DATABASE) private readonly database: Database,
+    private readonly ledger: Ledger,
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
   ) {}
 
   async execute({ filter, after, limit, consistentAt }: FindAuditEvents): Promise<AuditEvents> {
     if (consistentAt) await this.readModels.waitFor(consistentAt, ['audit-trail']);
-    return findAuditEvents(this.database, filter, after, limit);
+    const place = after && { ...after, position: await this.ledger.locate(after.position) };
+    return findAuditEvents(this.database, filter, place, limit);
   }
 }

@@ -73,7 +73,8 @@ export class ShowTimelineHandler implements IQueryHandler<ShowTimeline> {
   ) {}
 
   async execute({ subjectId, question, reader }: ShowTimeline): Promise<Timeline> {
-    const { asOf, purpose, after, limit, language, reveal } = question;
+    const { asOf, purpose, limit, language, reveal } = question;
+    const after = question.after && (await this.ledger.locate(question.after));
     // Before the stream: up to here nothing can be missing from it.
     const upTo = await this.upTo(question.knownAt);
     const stream = await this.ledger.read(streamOf('subject', subjectId));
