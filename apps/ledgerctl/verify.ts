@@ -5,7 +5,7 @@ import type { Ledger } from '#core/ledger/ledger.js';
 import { type LedgerMoved, type LogStore, ORIGIN } from '#core/ledger/ledger.events.js';
 import { originOf } from '#core/ledger/origin.js';
 import type { StoredEvent } from '#core/ledger/port.js';
-import { flawsOfColumns } from '#core/ledger/postgres/columns.js';
+import { flawOfColumns, ReadWithColumns } from '#core/ledger/postgres/columns.js';
 import type { Config } from '#core/platform/config.js';
 import { sha256 } from '#core/proof/node-crypto.js';
 import { parseVerifierKey, type VerifierKey } from '#core/proof/note.js';
@@ -37,18 +37,23 @@ export function verifyLog(config: Config, options: VerifyOptions, out: Output): 
     const recordedIn = await recordedInOf(ledger, config.eventStore);
     const order = new Order(new Codec(eventCatalogue, vault), recordedIn);
     const { positionsFrom } = await originOf(ledger);
-    const verified = await verifyLedger({
+    const verifying = {
       store,
       tables,
       signed,
       trusted: { origin, keys },
       witnessFile: options.witness ?? config.witnessFile,
-      flawOf: (event) => order.flawOf(event),
-      ...(config.eventStore === 'postgres'
-        ? { flawsBeside: (after, events) => flawsOfColumns(pool, after, events, positionsFrom) }
-        : {}),
-      progress: (events) => out.progress(`${events} events hold`),
-    });
+      flawOf: (event: StoredEvent) => order.flawOf(event),
+      progress: (events: number) => out.progress(`${events} events hold`),
+    };
+    const verified =
+      config.eventStore === 'postgres'
+        ? await verifyLedger({
+            ...verifying,
+            log: new ReadWithColumns(pool, positionsFrom),
+            flawBeside: flawOfColumns,
+          })
+        : await verifyLedger({ ...verifying, log: store });
     const { fault } = verified;
     out.result(
       { ok: fault === undefined, origin, ...verified },

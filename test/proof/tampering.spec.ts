@@ -2,7 +2,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@j
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Position } from '#core/kernel/position.js';
-import { flawsOfColumns } from '#core/ledger/postgres/columns.js';
+import {
+  type EventWithColumns,
+  flawOfColumns,
+  ReadWithColumns,
+} from '#core/ledger/postgres/columns.js';
 import { grown } from '#core/proof/growth.js';
 import { leafHash } from '#core/proof/merkle.js';
 import { sha256 } from '#core/proof/node-crypto.js';
@@ -54,8 +58,11 @@ async function undo(tables: readonly Table[]): Promise<void> {
   }
 }
 
-const ledger = (parts: Partial<LedgerToVerify> = {}): LedgerToVerify => ({
+type Ledger = LedgerToVerify<EventWithColumns>;
+
+const ledger = (parts: Partial<Ledger> = {}): Ledger => ({
   store: world.store,
+  log: new ReadWithColumns(world.pool),
   tables: world.tables,
   signed: world.signed,
   trusted: { origin: ORIGIN, keys: world.keys.verifierKeys(ORIGIN) },
@@ -64,9 +71,7 @@ const ledger = (parts: Partial<LedgerToVerify> = {}): LedgerToVerify => ({
   flawOf: () => undefined,
   ...parts,
 });
-const besideColumns: Pick<LedgerToVerify, 'flawsBeside'> = {
-  flawsBeside: (after, events) => flawsOfColumns(world.pool, after, events),
-};
+const besideColumns = { flawBeside: flawOfColumns };
 
 const query = (text: string, values: readonly unknown[] = []) =>
   world.owner.query(text, [...values]);
@@ -98,7 +103,7 @@ interface Tampering {
   readonly what: string;
   readonly touches: readonly Table[];
   /** What has to be looked at beside the proof, where that says nothing of it. */
-  readonly needs?: Partial<LedgerToVerify>;
+  readonly needs?: Partial<Ledger>;
   /** Does it, and says what has to be found. */
   run(): Promise<(fault: Fault) => boolean>;
 }
@@ -411,15 +416,14 @@ test(`${TAMPERINGS} tamperings by a superuser: found, in the right place, no fal
 describe('a verifier that leaves something out misses what that is for', () => {
   afterEach(() => undo(TABLES));
 
-  const missed = async (parts: Partial<LedgerToVerify>): Promise<Verified> =>
-    verifyLedger(ledger(parts));
+  const missed = async (parts: Partial<Ledger>): Promise<Verified> => verifyLedger(ledger(parts));
   const kind = (what: string) => KINDS.find((one) => one.what === what) as Tampering;
   const noneSigned = { all: () => Promise.resolve(new Map<number, string>()) } as never;
 
   test('without checkpoints: a suffix that was rewritten with its tiles', async () => {
     const { run } = kind('everything from somewhere on is rewritten, and the tiles with it');
     await run();
-    const { store, tables, trusted, flawOf } = ledger();
+    const { log: store, tables, trusted, flawOf } = ledger();
     const parts = { store, tables, trusted, flawOf, leaves: EVENTS, known: [] };
     expect(await verify({ ...parts, head: String(EVENTS) as Position })).not.toHaveProperty(
       'fault',
@@ -457,7 +461,7 @@ describe('a verifier that leaves something out misses what that is for', () => {
     const { run } = kind('a bit of the stored bytes is flipped');
     await run();
     await query('delete from proof.tiles');
-    const { store, tables, trusted, flawOf } = ledger();
+    const { log: store, tables, trusted, flawOf } = ledger();
     const notes = world.tables.checkpoints(ORIGIN);
     const known = [{ from: 'ledger', upTo: EVENTS, checkpoints: notes } as const];
     const parts = { store, tables, trusted, flawOf, known };

@@ -7,15 +7,16 @@ import type { SignedCheckpoints } from './signed-checkpoints.js';
 import { type Verified, verify, type VerifyParts } from './verify.js';
 import { newestIn, witnessedNotes } from './witnesses.js';
 
-export interface LedgerToVerify {
-  readonly store: Pick<EventStore, 'readAll' | 'head'>;
+export interface LedgerToVerify<E extends StoredEvent = StoredEvent> {
+  readonly store: Pick<EventStore, 'head'>;
+  readonly log: VerifyParts<E>['store'];
   readonly tables: ProofTables;
   readonly signed: SignedCheckpoints;
   readonly trusted: { readonly origin: string; readonly keys: readonly VerifierKey[] };
   /** What was written at a second place; see `witnessFile`. */
   readonly witnessFile?: string;
-  readonly flawOf: (event: StoredEvent) => string | undefined;
-  readonly flawsBeside?: VerifyParts['flawsBeside'];
+  readonly flawOf: VerifyParts<E>['flawOf'];
+  readonly flawBeside?: VerifyParts<E>['flawBeside'];
   readonly progress?: (events: number) => void;
 }
 
@@ -23,8 +24,10 @@ export interface LedgerToVerify {
  * `verify` over a ledger, also one that is recording and sealing meanwhile: what is known of it is looked up
  * before its end is, and nothing behind either is held against the other.
  */
-export async function verifyLedger(ledger: LedgerToVerify): Promise<Verified> {
-  const { store, tables, signed, trusted, witnessFile, flawOf, flawsBeside, progress } = ledger;
+export async function verifyLedger<E extends StoredEvent>(
+  ledger: LedgerToVerify<E>,
+): Promise<Verified> {
+  const { store, log, tables, signed, trusted, witnessFile, flawOf, flawBeside, progress } = ledger;
   const { origin } = trusted;
   const remembered = [...(await signed.all()).values()].flatMap((note) => sized(note, origin));
   const witnessed = witnessFile === undefined ? undefined : await newestIn(witnessFile);
@@ -41,7 +44,7 @@ export async function verifyLedger(ledger: LedgerToVerify): Promise<Verified> {
       upTo: sizeIn(witnessed, origin) ?? 0,
       checkpoints: witnessedCheckpoints(witnessFile, origin),
     });
-  return verify({ store, tables, leaves, head, trusted, known, flawOf, flawsBeside, progress });
+  return verify({ store: log, tables, leaves, head, trusted, known, flawOf, flawBeside, progress });
 }
 
 async function* witnessedCheckpoints(path: string, origin: string) {

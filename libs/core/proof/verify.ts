@@ -1,5 +1,5 @@
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
-import { type EventStore, LedgerCorrupt, type StoredEvent } from '#core/ledger/port.js';
+import { LedgerCorrupt, type StoredEvent } from '#core/ledger/port.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { type KnownCheckpoint, type KnownFrom, merged } from './known-checkpoints.js';
 import { equalBytes, hex } from './encoding.js';
@@ -50,8 +50,17 @@ export interface Verified {
   readonly fault?: Fault;
 }
 
-export interface VerifyParts {
-  readonly store: Pick<EventStore, 'readAll'>;
+/** The log, or what else is known of its events. */
+export interface ReadableLog<E extends StoredEvent> {
+  /** As `readAll` of the port. */
+  readAll(
+    after: Position,
+    options: { readonly limit: number },
+  ): Promise<{ readonly events: readonly E[] }>;
+}
+
+export interface VerifyParts<E extends StoredEvent = StoredEvent> {
+  readonly store: ReadableLog<E>;
   readonly tables: Pick<ProofTables, 'readTiles' | 'originsOf'>;
   /** Leaves that the tables say to have. */
   readonly leaves: number;
@@ -60,16 +69,14 @@ export interface VerifyParts {
   readonly trusted: { readonly origin: string; readonly keys: readonly VerifierKey[] };
   readonly known: readonly KnownFrom[];
   /** What is wrong with an event by itself, or after those before it; in words. */
-  readonly flawOf: (event: StoredEvent) => string | undefined;
-  /** What the store says of these events beside their bytes and otherwise than they; in words, by position. */
-  readonly flawsBeside?: (
-    after: Position,
-    events: readonly StoredEvent[],
-  ) => Promise<ReadonlyMap<Position, string>>;
+  readonly flawOf: (event: E) => string | undefined;
+  /** What the store says of an event beside its bytes and otherwise than they; in words. */
+  readonly flawBeside?: (event: E) => string | undefined;
   readonly progress?: (events: number) => void;
 }
 
-const PAGE = 16 * TILE_WIDTH;
+/** Two of them are held in memory, of events of at most 60,000 bytes. */
+const PAGE = 8 * TILE_WIDTH;
 
 /** Something in the tables is not as the events say, and the next checkpoint tells which of them is right. */
 interface Suspicion {
@@ -87,7 +94,7 @@ interface Suspicion {
  * tables of the proof are not believed: they only tell where exactly, once a signed root has told that.
  * Ends with the first thing that does not hold. In flat memory, whatever the size of the log.
  */
-export async function verify(parts: VerifyParts): Promise<Verified> {
+export async function verify<E extends StoredEvent>(parts: VerifyParts<E>): Promise<Verified> {
   const order = new StreamOrder();
   const verifier = new Verifier(parts, order);
   try {
@@ -122,7 +129,7 @@ class Found extends Error {
   }
 }
 
-class Verifier {
+class Verifier<E extends StoredEvent> {
   private readonly tree = new Frontier(sha256);
   private readonly known: AsyncIterator<readonly KnownCheckpoint[], undefined>;
   private next: IteratorResult<readonly KnownCheckpoint[], undefined> | undefined;
@@ -136,7 +143,7 @@ class Verifier {
   private readonly above: Hash[][] = [];
 
   constructor(
-    private readonly parts: VerifyParts,
+    private readonly parts: VerifyParts<E>,
     private readonly order: StreamOrder,
   ) {
     this.known = merged(parts.known);
@@ -149,7 +156,7 @@ class Verifier {
   /** Throws Found. */
   async run(): Promise<undefined> {
     for await (const page of this.pages()) {
-      const tables = await this.tablesOf(page);
+      const tables = await this.tablesOf(page.length);
       for (const event of page) {
         await this.take(event, tables);
         await this.compareCheckpoints();
@@ -159,42 +166,51 @@ class Verifier {
     await this.finish();
   }
 
-  /** Shorter and shorter where a page can not be read, so that all before the fault was looked at. */
-  private async *pages(): AsyncGenerator<readonly StoredEvent[]> {
+  /**
+   * The next page is read while one is looked at. Shorter and shorter where one can not be read, so that all before
+   * the fault was looked at.
+   */
+  private async *pages(): AsyncGenerator<readonly E[]> {
     const { store, head } = this.parts;
     let limit = PAGE;
+    let ahead: Promise<{ readonly events: readonly E[] }> | undefined;
     while (comparePositions(this.last, head) < 0) {
       try {
-        const { events } = await store.readAll(this.last, { limit });
+        const { events } = await (ahead ?? store.readAll(this.last, { limit }));
+        ahead = undefined;
         const within = events.filter(({ position }) => comparePositions(position, head) <= 0);
-        if (within.length === 0) return;
+        const end = within.at(-1)?.position;
+        if (end === undefined) return;
+        if (comparePositions(end, head) < 0) ahead = store.readAll(end, { limit });
+        // Whoever ends here has no more use for it.
+        ahead?.catch(() => undefined);
         yield within;
       } catch (error) {
         if (!(error instanceof LedgerCorrupt)) throw error;
+        ahead = undefined;
         if (limit === 1) this.endHere(error.position, error.reason);
         limit = Math.max(1, Math.floor(limit / 2));
       }
     }
   }
 
-  /** What the tables have of the next leaves, and what is said beside the events. */
-  private async tablesOf(page: readonly StoredEvent[]): Promise<TablesPage> {
+  /** What the tables have of the next leaves. */
+  private async tablesOf(count: number): Promise<TablesPage> {
     const first = Math.floor(this.tree.size / TILE_WIDTH);
-    const last = Math.floor((this.tree.size + page.length - 1) / TILE_WIDTH);
+    const last = Math.floor((this.tree.size + count - 1) / TILE_WIDTH);
     const bundles = Array.from({ length: last - first + 1 }, (_, at) => first + at);
-    const [tiles, origins, beside] = await Promise.all([
+    const [tiles, origins] = await Promise.all([
       this.parts.tables.readTiles(bundles.map((index) => ({ level: 0, index }))),
       this.parts.tables.originsOf(bundles),
-      this.parts.flawsBeside?.(this.last, page),
     ]);
-    return { tiles, origins, beside: beside ?? NOTHING };
+    return { tiles, origins };
   }
 
-  private async take(event: StoredEvent, tables: TablesPage): Promise<void> {
+  private async take(event: E, tables: TablesPage): Promise<void> {
     const index = this.tree.size;
     const leaf = leafHash(sha256, event.bytes);
     const flaw = this.suspicion ? undefined : this.parts.flawOf(event);
-    const beside = this.suspicion ? undefined : tables.beside.get(event.position);
+    const beside = this.suspicion ? undefined : this.parts.flawBeside?.(event);
     if (index < this.parts.leaves) this.compareLeaf(index, event, leaf, tables, flaw ?? beside);
     if (this.suspicion === undefined) {
       if (flaw !== undefined) throw found('event-inconsistent', event.position, flaw);
@@ -375,10 +391,8 @@ class Verifier {
 interface TablesPage {
   readonly tiles: ReadonlyMap<string, Uint8Array>;
   readonly origins: ReadonlyMap<number, readonly Position[]>;
-  readonly beside: ReadonlyMap<Position, string>;
 }
 
-const NOTHING: TablesPage['beside'] = new Map();
 const NO_HASH = new Uint8Array(0);
 
 function found(code: FaultCode, position: Position, reason: string): Found {
