@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import type { EventId, StreamName } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import { instantOf } from '#core/kernel/instant.js';
