@@ -11,7 +11,7 @@ import { migrations } from '#core/projector/migrations.js';
 import { project, rowsOf } from '#core/projector/spec.js';
 import { type FreshDatabase, freshDatabase } from '../../../../test/support/database.js';
 import { AuditTrailProjection } from './audit-trail.projection.js';
-import { type AuditFilter, type AuditPlace, findAuditEvents } from './audit-trail.queries.js';
+import { type AuditFilter, type AuditPlace, findAuditEvents } from './audit-trail.questions.js';
 
 const officer = { kind: 'officer', id: 'key_officer' } as const;
 const service = { kind: 'service', id: 'key_service' } as const;

@@ -10,14 +10,14 @@ import {
   type AuditPlace,
   type Database,
   findAuditEvents,
-} from '../projections/audit-trail.queries.js';
+} from '../projections/audit-trail.questions.js';
 
 export type {
   AuditEvent,
   AuditEvents,
   AuditFilter,
   AuditPlace,
-} from '../projections/audit-trail.queries.js';
+} from '../projections/audit-trail.questions.js';
 
 /** Who did and saw what, the newest first. */
 export class FindAuditEvents extends Query<AuditEvents> {
