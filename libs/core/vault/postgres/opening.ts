@@ -10,7 +10,7 @@ import {
   KeysUnreadable,
   type OpenKeyHome,
 } from '../key-home.js';
-import { OPENING_LOCK } from './0001-vault.js';
+import { OPENING_LOCK } from './locks.js';
 import { eraseAgain, knownErased } from './erased-in-tables.js';
 import { alone } from './rows.js';
 

@@ -5,7 +5,7 @@ import { removeExportsBefore, type StoredKey, writeExport } from '../export-file
 import { EpochClosed, isLiving, type KeyHome, KeysUnreadable } from '../key-home.js';
 import type { KeyOwner } from '../port.js';
 import { unwrapDataKeys, wrapDataKeys } from '../wrapping.js';
-import { EPOCH_LOCK, LOCKS, ROTATION_LOCK } from './0001-vault.js';
+import { EPOCH_LOCK, LOCKS, ROTATION_LOCK } from './locks.js';
 import { alone, inTransaction, KEY_ID, type KeyRow, rowsOf, storedKeyIn } from './rows.js';
 
 const BATCH = 2_000;

@@ -4,7 +4,7 @@ import { type Instant, instantOf } from '#core/kernel/instant.js';
 import { codeOf } from '../durable-file.js';
 import type { StoredKey } from '../export-file.js';
 import type { KeyId } from '../port.js';
-import { LOCKS } from './0001-vault.js';
+import { LOCKS } from './locks.js';
 
 /** Key ids are uuids in the tables: half the size of their text. */
 export const KEY_ID = (column: string): string => `replace(${column}::text, '-', '')`;
