@@ -28,7 +28,7 @@ import { migrations as projectorMigrations } from '#core/projector/migrations.js
 import { firstOf, park } from '#core/projector/parked.js';
 import { migrations as proofMigrations } from '#core/proof/postgres/migrations.js';
 import { CanNotMove, giveUpMove, moveLog, type MoveTarget, openMoved } from '#core/runtime/move.js';
-import { MemoryVault } from '#core/vault/memory-vault.js';
+import { MemoryVault } from '#core/vault/memory/vault.js';
 import { type LedgerDatabase, ledgerDatabase } from './ledger-database.js';
 
 const ERA = 10n ** 16n;

@@ -1,6 +1,6 @@
 import { describeLookupIndex, describeVault } from '#core/vault/contract.js';
-import { MemoryLookupIndex } from '#core/vault/memory-index.js';
-import { MemoryVault, MemoryVaultState } from '#core/vault/memory-vault.js';
+import { MemoryLookupIndex } from '#core/vault/memory/lookup-index.js';
+import { MemoryVault, MemoryVaultState } from '#core/vault/memory/vault.js';
 import { VaultDatabase } from './vault-database.js';
 
 describeVault('in memory', async () => {

@@ -6,7 +6,7 @@ import type { Instant } from '#core/kernel/instant.js';
 import { erased, type Pii } from '#core/kernel/pii.js';
 import type { Position } from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
-import { MemoryVault } from '#core/vault/memory-vault.js';
+import { MemoryVault } from '#core/vault/memory/vault.js';
 import { type KeyOwner, type KeyId, KeyDestroyed } from '#core/vault/port.js';
 import { CannotDecode, CannotOpen, Codec, type Draft, LARGEST_EVENT } from './codec.js';
 import { Content, type Unplaced } from './content.js';

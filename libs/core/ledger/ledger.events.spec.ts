@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { joinCatalogues } from '#core/kernel/catalogue.js';
 import type { Position } from '#core/kernel/position.js';
-import { MemoryVault } from '#core/vault/memory-vault.js';
+import { MemoryVault } from '#core/vault/memory/vault.js';
 import { Codec } from './codec.js';
 import { ledgerEvents, ORIGIN } from './ledger.events.js';
 

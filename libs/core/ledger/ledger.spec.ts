@@ -7,7 +7,7 @@ import { model } from '#core/kernel/model.js';
 import { erased, type Pii } from '#core/kernel/pii.js';
 import { START } from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
-import { MemoryVault } from '#core/vault/memory-vault.js';
+import { MemoryVault } from '#core/vault/memory/vault.js';
 import { CannotDecode, Codec } from './codec.js';
 import { ensureCreated, ledgerIdOf } from './created.js';
 import { Ledger, step, type StreamGuard } from './ledger.js';

@@ -27,7 +27,7 @@ import {
 import { READ_MODELS } from '#core/platform/read-models.js';
 import { CLOCK, DATABASE } from '#core/platform/tokens.js';
 import { derivationUnder } from '#core/vault/derivation.js';
-import { MemoryVault } from '#core/vault/memory-vault.js';
+import { MemoryVault } from '#core/vault/memory/vault.js';
 import { DERIVATION } from '#core/vault/tokens.js';
 import { AccessModule } from './access.module.js';
 import { InstallBootstrapKeyHandler } from './commands/install-bootstrap-key.js';

@@ -30,7 +30,7 @@ import { type Scope, SCOPES } from '#core/kernel/scopes.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
 import { SEALS, type Seals } from '#core/platform/seals.js';
 import { DATABASE } from '#core/platform/tokens.js';
-import { MemoryVault } from '#core/vault/memory-vault.js';
+import { MemoryVault } from '#core/vault/memory/vault.js';
 import { RecordLookHandler } from '#domains/access/commands/record-look.js';
 import { type AccessEvent, accessEvents } from '#domains/access/domain/access.events.js';
 import { ProofTables } from '#core/proof/postgres/proof-tables.js';

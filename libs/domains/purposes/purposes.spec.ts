@@ -25,7 +25,7 @@ import { openApiOf } from '#core/platform/http/openapi.js';
 import { type Scope, SCOPES } from '#core/kernel/scopes.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
 import { derivationUnder } from '#core/vault/derivation.js';
-import { MemoryVault } from '#core/vault/memory-vault.js';
+import { MemoryVault } from '#core/vault/memory/vault.js';
 import { ApplyCatalogue } from './commands/apply-catalogue.js';
 import { purposeEvents } from './domain/purposes.events.js';
 import { PurposesModule } from './purposes.module.js';

@@ -7,7 +7,7 @@ import type { Instant } from '#core/kernel/instant.js';
 import { Codec } from '#core/ledger/codec.js';
 import { Ledger } from '#core/ledger/ledger.js';
 import { MemoryLedger } from '#core/ledger/memory/memory.ledger.js';
-import { MemoryVault } from '#core/vault/memory-vault.js';
+import { MemoryVault } from '#core/vault/memory/vault.js';
 import { erasureEvents } from '#domains/erasure/domain/erasure.events.js';
 import { purposeEvents } from '#domains/purposes/domain/purposes.events.js';
 import type { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';

@@ -9,7 +9,7 @@ import { Codec } from '#core/ledger/codec.js';
 import { Ledger, step } from '#core/ledger/ledger.js';
 import { MemoryLedger } from '#core/ledger/memory/memory.ledger.js';
 import type { ReadModels } from '#core/platform/read-models.js';
-import { MemoryVault } from '#core/vault/memory-vault.js';
+import { MemoryVault } from '#core/vault/memory/vault.js';
 import { completeErasure, type Erasure, erasure, recordDestruction } from '../domain/erasure.js';
 import { type ErasureEvent, erasureEvents } from '../domain/erasure.events.js';
 import { operationView } from '../views/operation.view.js';

@@ -1,6 +1,6 @@
-import { MemoryVaultState } from './memory-vault.js';
-import { checkName } from './names.js';
-import { KeyDestroyed, type LookupEntry, type LookupIndex, type LookupMatch } from './port.js';
+import { MemoryVaultState } from './vault.js';
+import { checkName } from '../names.js';
+import { KeyDestroyed, type LookupEntry, type LookupIndex, type LookupMatch } from '../port.js';
 
 /** A look-up index that forgets with its process, for tests. Values lie in it as they are. */
 export class MemoryLookupIndex implements LookupIndex {

@@ -1,6 +1,6 @@
 import { type Clock, type Instant, systemClock } from '#core/kernel/instant.js';
-import { type HeldKey, newDataKey } from './data-key.js';
-import { checkKeyOwner, checkName, nameOf } from './names.js';
+import { type HeldKey, newDataKey } from '../data-key.js';
+import { checkKeyOwner, checkName, nameOf } from '../names.js';
 import {
   type DataKey,
   type Destroyed,
@@ -9,7 +9,7 @@ import {
   type KeyOwner,
   type Vault,
   type VaultStatus,
-} from './port.js';
+} from '../port.js';
 
 interface Key extends KeyOwner {
   readonly key: HeldKey;
