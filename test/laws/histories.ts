@@ -126,7 +126,7 @@ const seldom = <T>(...values: readonly T[]): fc.Arbitrary<T | undefined> =>
   );
 
 /** Anything, for two purposes. */
-export const wideLife: fc.Arbitrary<Life> = fc.record({
+const wideLife: fc.Arbitrary<Life> = fc.record({
   registeredAt: fc.constantFrom(0, 0, 0, 1, 2, 4),
   happenings: fc.array(happeningOf(MOMENTS.length, WHAT, ['news', 'news', 'study']), {
     maxLength: 14,
@@ -135,7 +135,7 @@ export const wideLife: fc.Arbitrary<Life> = fc.record({
 });
 
 /** Much about one purpose in hardly any time: whatever can meet in one moment does. */
-export const denseLife = (purpose: PurposeKey): fc.Arbitrary<Life> =>
+const denseLife = (purpose: PurposeKey): fc.Arbitrary<Life> =>
   fc.record({
     registeredAt: fc.constant(0),
     happenings: fc.array(
@@ -149,7 +149,7 @@ export const denseLife = (purpose: PurposeKey): fc.Arbitrary<Life> =>
   });
 
 /** Somebody who agreed and can be reached, to whom then a little happens: here small things decide. */
-export const reachedLife = (purpose: PurposeKey): fc.Arbitrary<Life> => {
+const reachedLife = (purpose: PurposeKey): fc.Arbitrary<Life> => {
   const one = (...what: readonly Happening['what'][]) =>
     happeningOf(MOMENTS.length, what, [purpose]);
   return fc

@@ -1,7 +1,7 @@
 /** What a secret may be made of: anything that fits into a header and a shell without quoting. */
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_';
 
-export const SECRET_PREFIX = 'clk_';
+const SECRET_PREFIX = 'clk_';
 
 /** 43 of 63 characters: 257 bits. */
 export const SECRET_LENGTH = 43;

@@ -99,19 +99,19 @@ export class AuditTrailProjection implements Projection {
 }
 
 /** Whether an event has a row. A type that a newer part of the ledger added to people's streams has one too. */
-export function isAccountedFor({ stream, type, actor }: Recorded): boolean {
+function isAccountedFor({ stream, type, actor }: Recorded): boolean {
   if (categoryOf(stream) !== 'subject' || actor.kind === 'officer') return true;
   return (ACCOUNTED as Readonly<Record<string, boolean>>)[type] ?? true;
 }
 
 /** Whom or what it was done to: the person who was seen, or whoever's stream it is. */
-export function targetOf(event: Recorded): string | undefined {
+function targetOf(event: Recorded): string | undefined {
   if (event.type !== 'PersonalDataViewed') return ownerOf(event.stream);
   return (event as Recorded<PersonalDataViewed>).data.subjectId;
 }
 
 /** The purpose that it was about, where it was about one. */
-export function purposeOf({ stream, data }: Recorded): string | undefined {
+function purposeOf({ stream, data }: Recorded): string | undefined {
   const { purpose, key } = data as { purpose?: unknown; key?: unknown };
   if (typeof purpose === 'string') return purpose;
   return categoryOf(stream) === 'purpose' && typeof key === 'string' ? key : undefined;

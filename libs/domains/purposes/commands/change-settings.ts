@@ -52,7 +52,7 @@ export class ChangeSettingsHandler implements ICommandHandler<ChangeSettings> {
   }
 }
 
-export function changeOf(setting: Setting): SettingsChange {
+function changeOf(setting: Setting): SettingsChange {
   switch (setting.kind) {
     case 'controllers':
       return { controllers: setting.controllers };
