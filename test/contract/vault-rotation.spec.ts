@@ -1,9 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { readdir, readFile } from 'node:fs/promises';
 import { KeyFile } from '#core/vault/key-file.js';
 import { isLiving, type KeyHome, KeysUnreadable } from '#core/vault/key-home.js';
 import { KeyDestroyed, type DataKey, type KeyOwner, type Vault } from '#core/vault/port.js';
 import { VaultDatabase } from './vault-database.js';
+
+// Thousands of keys, on a machine that others use as well.
+jest.setTimeout(60_000);
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const owners = (from: number, to: number): KeyOwner[] =>
