@@ -12,7 +12,10 @@ import {
 import type { StreamName } from '#core/kernel/ids.js';
 import { type Position, START } from '#core/kernel/position.js';
 import { idIn } from '#core/ledger/contract.js';
+import { parseConnectionString } from '#core/ledger/kurrentdb/connection-string.js';
+import { failureOf } from '#core/ledger/kurrentdb/failure.js';
 import { KurrentLedger } from '#core/ledger/kurrentdb/kurrentdb.ledger.js';
+import { LedgerClient } from '#core/ledger/kurrentdb/ledger-client.js';
 import { MemoryTimeMarks } from '#core/ledger/memory/time-marks.js';
 import { NOTHING_FOUND, OrderCheck, type OrderFindings } from '#core/ledger/order-check.js';
 import {
@@ -239,6 +242,21 @@ describe('a ledger on KurrentDB whose server fails', () => {
       expect(performance.now() - began).toBeLessThan(DEADLINES.patience + GRACE);
     });
 
+    test('an append just after its connection was closed is an error that says so', async () => {
+      const client = new LedgerClient(parseConnectionString(server.url));
+      const append = () => {
+        const event = binaryEvent({ type: 'Something', data: Buffer.from('bytes') });
+        return client.write('closed', [event], undefined, Date.now() + DEADLINES.patience);
+      };
+      expect(await append()).toMatchObject({ revision: 0 });
+      await expect(append()).rejects.toMatchObject({ type: 'wrong-expected-version' });
+      await client.end();
+      const error: unknown = await append().catch((reason: unknown) => reason);
+      expect(error).toMatchObject({ message: 'Channel has been shut down' });
+      // Nothing was sent, and it is tried again.
+      expect(failureOf(error)).toBe('unavailable');
+    });
+
     test('a client without a deadline of its own would be noticed', async () => {
       const bare = EventStoreDBClient.connectionString`${server.url}&defaultDeadline=400`;
       server.faults.set({ kind: 'silent', calls: ['batchAppend'] });
@@ -271,6 +289,14 @@ describe('a ledger on KurrentDB whose server fails', () => {
       }
     };
 
+    const exitOf = async (script: string): Promise<number> => {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+        stdio: 'ignore',
+      });
+      const [code] = (await once(child, 'exit')) as [number];
+      return code;
+    };
+
     test('takes its own append for that of another, or makes it twice', async () => {
       const fault = { kind: 'unavailable', calls: ['append'], written: true, times: 1 } as const;
       server.faults.set(fault);
@@ -287,16 +313,25 @@ describe('a ledger on KurrentDB whose server fails', () => {
         await client.appendToStream('s', binaryEvent({ type: 'T', data: Buffer.from('x') }));
         await new Promise((resolve) => setTimeout(resolve, 500));
         process.exit(0);`;
-      const run = async (): Promise<number> => {
-        const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-          stdio: 'ignore',
-        });
-        const [code] = (await once(child, 'exit')) as [number];
-        return code;
-      };
-      expect(await run()).toBe(0);
+      expect(await exitOf(script)).toBe(0);
       server.faults.set({ kind: 'duplicate', calls: ['batchAppend'] });
-      expect(await run()).not.toBe(0);
+      expect(await exitOf(script)).not.toBe(0);
+    });
+
+    test('is ended where its connection is closed just before it appends', async () => {
+      const script = (closing: string) => `
+        import { binaryEvent, EventStoreDBClient } from '@eventstore/db-client';
+        const client = EventStoreDBClient.connectionString(${JSON.stringify(server.url)});
+        const credentials = { username: 'admin', password: 'changeit' };
+        const append = () =>
+          client.appendToStream('s', binaryEvent({ type: 'T', data: Buffer.from('x') }), { credentials });
+        await append();
+        ${closing}
+        void append().catch(() => undefined);
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        process.exit(0);`;
+      expect(await exitOf(script(''))).toBe(0);
+      expect(await exitOf(script('(await client.getChannel()).close();'))).not.toBe(0);
     });
   });
 

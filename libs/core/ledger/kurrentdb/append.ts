@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { binaryEvent, type BinaryEventData, NO_STREAM } from '@eventstore/db-client';
+import { binaryEvent, type BinaryEventData } from '@eventstore/db-client';
 import { idFrom, type StreamName } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import { parsePosition, type Position, START } from '#core/kernel/position.js';
@@ -175,7 +175,6 @@ export class Appends {
     last: number | undefined,
   ): Promise<{ revision: number; position: Position } | undefined> {
     const name = this.prefix + underway.request.stream;
-    const expectedRevision = last === undefined ? NO_STREAM : BigInt(last);
     let lost = false;
     for (const retry = new Retry(underway.until); ;) {
       try {
@@ -183,17 +182,11 @@ export class Appends {
         if (this.connection.closed) throw new LedgerUnavailable('the ledger is closed');
         if (performance.now() >= underway.until) throw new TimedOut(this.deadline);
         underway.mayHaveWritten = true;
-        const { nextExpectedRevision, position } = await this.connection.attempt(
+        const { revision, position } = await this.connection.attempt(
           underway.until - performance.now(),
-          (client, end) =>
-            client.appendToStream(name, proposed, {
-              expectedRevision,
-              ...client.asking,
-              deadline: end - Date.now(),
-            }),
+          (client, until) => client.write(name, proposed, last, until),
         );
-        const commit = String(position?.commit);
-        return { revision: Number(nextExpectedRevision), position: parsePosition(commit) ?? START };
+        return { revision, position: parsePosition(position) ?? START };
       } catch (error) {
         const failure = failureOf(error);
         lost ||= underway.mayHaveWritten && failure === 'lost';

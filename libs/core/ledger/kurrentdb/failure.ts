@@ -46,9 +46,9 @@ export type Failure =
   /** It was not done and will not be: who asks, or what is asked for, would have to change. */
   | 'refused';
 
-/** What the server says before it does anything. */
+/** What the server says before it does anything, and the connection that another call's failure has closed. */
 const NOT_BEGUN =
-  /^14 UNAVAILABLE: (No connection established|Server Is Not Ready|Server Is Too Busy)/;
+  /^(14 UNAVAILABLE: (No connection established|Server Is Not Ready|Server Is Too Busy)|Channel has been shut down)/;
 /** What the client says when none of the nodes it knows answers. */
 const NOT_FOUND = /^Failed to discover after/;
 

@@ -1,4 +1,3 @@
-import { NO_STREAM } from '@eventstore/db-client';
 import { placedIn } from '../content.js';
 import { NotNext, type StoredEvents } from '../copying.js';
 import { LedgerCorrupt, type StoredEvent } from '../port.js';
@@ -49,7 +48,7 @@ export class KurrentStoredEvents implements StoredEvents {
   private async appendRun(run: readonly [StoredEvent, ...StoredEvent[]]): Promise<void> {
     const [first] = run;
     const name = this.prefix + first.stream;
-    const expectedRevision = first.revision === 0 ? NO_STREAM : BigInt(first.revision - 1);
+    const last = first.revision === 0 ? undefined : first.revision - 1;
     const data = run.map(({ bytes, position, revision }) => {
       const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       if (placedIn(buffer)?.revision !== revision) throw new LedgerCorrupt(position, 'is no event');
@@ -60,11 +59,7 @@ export class KurrentStoredEvents implements StoredEvents {
     for (const retry = new Retry(until); ;) {
       try {
         await this.connection.attempt(until - performance.now(), (client, end) =>
-          client.appendToStream(name, data, {
-            expectedRevision,
-            ...client.asking,
-            deadline: end - Date.now(),
-          }),
+          client.write(name, data, last, end),
         );
         return;
       } catch (error) {

@@ -1,14 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import {
+  type BinaryEventData,
   type ChannelCredentialOptions,
   EventStoreDBClient,
   type SingleNodeOptions,
+  WrongExpectedVersionError,
 } from '@eventstore/db-client';
 import features from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
 import shared from '@eventstore/db-client/generated/shared_pb.js';
 import streamsService from '@eventstore/db-client/generated/streams_grpc_pb.js';
-import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js';
+import type { AppendResp, ReadReq } from '@eventstore/db-client/generated/streams_pb.js';
+import { appendMessages } from './append-request.js';
 import { BadConnectionString, type ConnectionString } from './connection-string.js';
 
 silenceDebugging();
@@ -18,8 +21,9 @@ const [GOSSIP_TIMEOUT, DISCOVERY_INTERVAL] = [1, 200];
 
 /**
  * The vendor's client, with what 6.2.1 keeps to itself or lacks: reads of every kind that its server
- * offers, with a deadline (its own have none); an end to its connection; and no batched appends, whose late
- * or doubled answers end the process.
+ * offers, with a deadline (its own have none); an end to its connection; and appends of our own, for its
+ * batched ones end the process with a late or doubled answer, and its single ones where the connection is closed
+ * just before them.
  */
 export class LedgerClient extends EventStoreDBClient {
   private readonly user: ConnectionString['user'];
@@ -45,8 +49,6 @@ export class LedgerClient extends EventStoreDBClient {
       channelCredentials({ tls, tlsCAFile, userCertFile, userKeyFile }),
     );
     this.user = connection.user;
-    // What 6.2.1 asks before it chooses the batched append.
-    this.supports = () => Promise.resolve(false);
     // It is not awaited, and fails where no other node is found: that would end the process.
     const handleError = this.handleError;
     this.handleError = (client, error) => handleError(client, error).catch(() => undefined);
@@ -64,6 +66,34 @@ export class LedgerClient extends EventStoreDBClient {
     )();
     // Also when nobody listens any more: an error without a listener would end the process.
     return stream.on('error', () => undefined);
+  }
+
+  /**
+   * Appends behind revision `last`; undefined: there must be no stream yet. `until`: as of `open`.
+   * @throws WrongExpectedVersionError, and whatever the connection says
+   */
+  write(
+    name: string,
+    events: readonly BinaryEventData[],
+    last: number | undefined,
+    until: number,
+  ): Promise<Written> {
+    const [metadata, options] = this.callArguments(this.asking, { deadline: until });
+    return this.execute(
+      streamsService.StreamsClient,
+      'append',
+      (client) =>
+        new Promise((resolve, reject) => {
+          const sink = client.append(metadata, options, (error, answer) => {
+            if (error) reject(error);
+            else if (answer.hasSuccess()) resolve(writtenIn(answer));
+            else reject(conflictIn(answer, name, last));
+          });
+          sink.on('error', reject);
+          for (const message of appendMessages(name, events, last)) sink.write(message);
+          sink.end();
+        }),
+    );
   }
 
   /** The server's version as it says it, `24.10.14`; undefined where it says none: it is older than 21.10. */
@@ -92,6 +122,33 @@ export class LedgerClient extends EventStoreDBClient {
 
 /** What a read or a subscription brings. Whoever leaves it before its end must cancel it. */
 export type Answers = ReturnType<InstanceType<typeof streamsService.StreamsClient>['read']>;
+
+/** Where the last event of an append lies. */
+export interface Written {
+  readonly revision: number;
+  readonly position: string;
+}
+
+function writtenIn(answer: AppendResp): Written {
+  const success = answer.getSuccess();
+  return {
+    revision: Number(success?.getCurrentRevision()),
+    position: String(success?.getPosition()?.getCommitPosition()),
+  };
+}
+
+function conflictIn(
+  answer: AppendResp,
+  streamName: string,
+  last: number | undefined,
+): WrongExpectedVersionError {
+  const wrong = answer.getWrongExpectedVersion();
+  return new WrongExpectedVersionError(null as never, {
+    streamName,
+    current: wrong?.hasCurrentRevision() ? BigInt(wrong.getCurrentRevision()) : 'no_stream',
+    expected: last === undefined ? 'no_stream' : BigInt(last),
+  });
+}
 
 const UNIMPLEMENTED = 12;
 
