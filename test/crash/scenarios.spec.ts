@@ -11,29 +11,34 @@ jest.setTimeout(300_000);
 
 beforeAll(() => void compiled());
 
-describe.each(scenarios)('$name: $about', ({ name, rounds, missing, run, canaries }) => {
-  let directory: string;
-  beforeEach(async () => {
-    directory = await mkdtemp(join(tmpdir(), `consent-ledger-${name}-`));
-    // PostgreSQL runs as another user where this one is root.
-    await chmod(directory, 0o711);
-  });
-  afterEach(() => rm(directory, { recursive: true, force: true }));
+// Known before the first test, so that what can not run here is skipped in so many words and never passes.
+const reasons = await Promise.all(scenarios.map(async ({ missing }) => missing?.()));
 
-  const context = (most: number) => ({
-    rounds: most,
-    random: randomFrom(Date.now()),
-    directory,
-    progress: () => undefined,
-  });
+describe.each(scenarios.map((scenario, index) => ({ ...scenario, reason: reasons[index] })))(
+  '$name: $about',
+  ({ name, rounds, reason, run, canaries }) => {
+    let directory: string;
+    beforeEach(async () => {
+      directory = await mkdtemp(join(tmpdir(), `consent-ledger-${name}-`));
+      // PostgreSQL runs as another user where this one is root.
+      await chmod(directory, 0o711);
+    });
+    afterEach(() => rm(directory, { recursive: true, force: true }));
 
-  test('nothing is lost, skipped or doubled', async () => {
-    if (await missing?.()) return;
-    expect(wrongIn(await run(context(rounds.short)))).toEqual([]);
-  });
+    const context = (most: number) => ({
+      rounds: most,
+      random: randomFrom(Date.now()),
+      directory,
+      progress: () => undefined,
+    });
+    const [attempt, why] = reason === undefined ? [test, ''] : [test.skip, ` (${reason})`];
 
-  test.each(canaries)('is caught: $mutant', async (canary) => {
-    if (await missing?.()) return;
-    expect(isCaught(canary, await canary.run(context(canary.rounds)))).toBe(true);
-  });
-});
+    attempt(`nothing is lost, skipped or doubled${why}`, async () => {
+      expect(wrongIn(await run(context(rounds.short)))).toEqual([]);
+    });
+
+    attempt.each(canaries)(`is caught: $mutant${why}`, async (canary) => {
+      expect(isCaught(canary, await canary.run(context(canary.rounds)))).toBe(true);
+    });
+  },
+);
