@@ -77,7 +77,9 @@ async function run(context: Context, absences: readonly Absence[]): Promise<Coun
     const absence = absences[done % absences.length] as Absence;
     const wrong = (what: string) => findings.add(`database ${absence.name}: ${what}`);
     await served(10);
+    const stream = await openStream(product);
     await absence.begin(product);
+    const ended = Promise.race([stream.ended, sleep(DEADLINE + 1_000, false, { ref: false })]);
     const told = (to: 'red' | 'green') =>
       Promise.all(WATCHED.map((part) => turns(product.urlOf(part), to)));
     const red = told('red');
@@ -92,6 +94,7 @@ async function run(context: Context, absences: readonly Absence[]): Promise<Coun
         }),
       );
     for (const what of (await red).flat()) wrong(what);
+    if (absence !== UNNOTICED && !(await ended)) wrong('a stream of events did not end');
     await absence.end(product);
     const [green, working] = await Promise.all([told('green'), works(product)]);
     for (const what of [...green.flat(), ...working]) wrong(what);
@@ -101,6 +104,20 @@ async function run(context: Context, absences: readonly Absence[]): Promise<Coun
     longest: { took: Math.max(longest, counts.longest?.took ?? 0), deadline: DEADLINE },
     findings: [...counts.findings, ...findings],
   };
+}
+
+/** A stream of events whose head is there; `ended` resolves when it ends, well or not. */
+async function openStream({ url, key }: Product): Promise<{ readonly ended: Promise<true> }> {
+  const answer = await fetch(`${url}/v1/events/stream`, {
+    headers: { authorization: `Bearer ${key}` },
+  });
+  if (!answer.ok || answer.body === null) throw new Error(`no stream: ${answer.status}`);
+  const sink = new WritableStream();
+  const ended = answer.body.pipeTo(sink).then(
+    () => true as const,
+    () => true as const,
+  );
+  return { ended };
 }
 
 /** What has not turned in time, of readiness and metrics. */

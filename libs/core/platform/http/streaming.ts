@@ -32,7 +32,7 @@ export type Source<T> = (signal: AbortSignal) => Batches<T> | Promise<Batches<T>
 /** Milliseconds after which a client that takes nothing is given up. */
 const STALLED = 60_000;
 /** Milliseconds for what comes next in an answer that has begun, while its caller takes what there is. */
-const STEP = 30_000;
+const STEP = 60_000;
 /** Milliseconds between signs of life on a stream of events. */
 const PING = 15_000;
 /** Milliseconds for which a stream of events may outlive its key. */
