@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -53,6 +54,7 @@ export class Product {
 
   static async start(options: ProductOptions): Promise<Product> {
     const dist = compiled();
+    for (const part of ['server', 'worker'] as const) writeClock(options, part, 0);
     const cluster = await startCluster(options);
     const proxy = await FaultProxy.to(databaseAt(cluster.url));
     const key = `clk_${randomUUID().replaceAll('-', '')}`;
@@ -117,6 +119,19 @@ export class Product {
     await child?.ended;
   }
 
+  /** From now on the clock of a process is so many milliseconds ahead of ours; behind it where they are negative. */
+  setClock(part: 'server' | 'worker', milliseconds: number): void {
+    writeClock(this.options, part, milliseconds);
+  }
+
+  /** `ledgerctl` beside it, on the same database. */
+  ledgerctl(...words: readonly string[]): ChildProcess {
+    return spawn(process.execPath, [join(this.dist, 'apps', 'ledgerctl', 'main.js'), ...words], {
+      env: { ...bare(), ...this.environment('worker') },
+      stdio: 'ignore',
+    });
+  }
+
   /** Starts what is dead; resolves when it is ready for work. */
   async bring(part: Part): Promise<void> {
     if (part === 'postgres') {
@@ -147,8 +162,9 @@ export class Product {
   }
 
   private spawn(part: Process): Child {
+    const clock = { CLOCK_FILE: clockFile(this.options, part) };
     const child = spawn(process.execPath, this.program(part), {
-      env: { ...bare(), ...this.environment(part) },
+      env: { ...bare(), ...this.environment(part), ...clock },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let said = '';
@@ -166,8 +182,9 @@ export class Product {
   }
 
   private program(part: Process): string[] {
-    if (part === 'server' || part === 'worker') return [join(this.dist, 'apps', part, 'main.js')];
     const here = import.meta.dirname;
+    if (part === 'server' || part === 'worker')
+      return ['--import', join(here, 'set-clock.mjs'), join(this.dist, 'apps', part, 'main.js')];
     const loader = join(here, '..', 'projector', 'support', 'typescript.mjs');
     const settings = JSON.stringify(this.options.followers);
     return ['--import', loader, join(here, 'follower-process.ts'), settings];
@@ -197,6 +214,14 @@ interface Child {
   readonly said: () => string;
   readonly ended: Promise<unknown>;
   readonly alive: boolean;
+}
+
+function clockFile({ directory }: ProductOptions, part: Process): string {
+  return join(directory, `${part}.clock`);
+}
+
+function writeClock(options: ProductOptions, part: Process, milliseconds: number): void {
+  writeFileSync(clockFile(options, part), `${milliseconds}\n`);
 }
 
 function startCluster({

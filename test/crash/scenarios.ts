@@ -1,10 +1,12 @@
 import type { Scenario } from './scenario.js';
+import { clocks } from './scenarios/clocks.js';
 import { cutOff } from './scenarios/cut-off.js';
 import { databaseGone } from './scenarios/database-gone.js';
 import { diskFull } from './scenarios/disk-full.js';
 import { followersFrozen, followersKilled } from './scenarios/followers.js';
 import { killed } from './scenarios/killed.js';
 import { order } from './scenarios/order.js';
+import { rebuildKilled } from './scenarios/rebuild-killed.js';
 import { unnoticed } from './scenarios/unnoticed.js';
 import { unreadable } from './scenarios/unreadable.js';
 
@@ -15,8 +17,10 @@ export const scenarios: readonly Scenario[] = [
   cutOff,
   followersKilled,
   followersFrozen,
+  rebuildKilled,
   unreadable,
   unnoticed,
+  clocks,
   databaseGone,
   diskFull,
 ];
