@@ -5,6 +5,7 @@ import type { Instant } from '#core/kernel/instant.js';
 import type { KnownAt } from '#core/kernel/moment.js';
 import type { Position } from '#core/kernel/position.js';
 import { MAX_LIMIT, PageQuery } from '#core/platform/http/cursor.js';
+import { AsOf, KnownWhen } from '#core/platform/http/moment.js';
 import { Described } from '#core/platform/http/operation.js';
 import { OneOf } from '#core/platform/http/shapes.js';
 import { IsCode, IsIdOf, IsInstant, IsKnownAt, IsList } from '#core/platform/http/validators.js';
@@ -16,14 +17,10 @@ export class TimelineQuery extends PageQuery {
   /** As many as a page may have: a timeline is mostly read whole. */
   override limit: number = MAX_LIMIT;
 
-  @Described('What had happened then.')
-  @IsOptional()
-  @IsInstant()
+  @AsOf()
   asOf?: Instant;
 
-  @Described('What the ledger knew then: a time, or `position:N`.')
-  @IsOptional()
-  @IsKnownAt()
+  @KnownWhen()
   knownAt?: KnownAt;
 
   @Described('Only what bears on this purpose.')

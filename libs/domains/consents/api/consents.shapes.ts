@@ -2,12 +2,12 @@ import { IsIn, IsInt, IsOptional, Max, Min, IsObject } from 'class-validator';
 import type { Instant } from '#core/kernel/instant.js';
 import type { KnownAt } from '#core/kernel/moment.js';
 import type { SubjectId } from '#core/kernel/ids.js';
+import { AsOf, KnownWhen } from '#core/platform/http/moment.js';
 import { ExactlyOne, Nested, NestedList, OneOf } from '#core/platform/http/shapes.js';
 import {
   IsCode,
   IsIdOf,
   IsInstant,
-  IsKnownAt,
   IsLanguage,
   IsPlainText,
   MaxJsonBytes,
@@ -159,13 +159,10 @@ export class QuestionBody {
   @IsCode()
   topic?: string;
 
-  @IsOptional()
-  @IsInstant()
+  @AsOf()
   asOf?: Instant;
 
-  /** A time, or `position:N`. */
-  @IsOptional()
-  @IsKnownAt()
+  @KnownWhen()
   knownAt?: KnownAt;
 }
 
@@ -190,12 +187,10 @@ export class AudienceBody {
   @IsIn(CHANNELS)
   channel?: Channel;
 
-  @IsOptional()
-  @IsInstant()
+  @AsOf()
   asOf?: Instant;
 
-  @IsOptional()
-  @IsKnownAt()
+  @KnownWhen()
   knownAt?: KnownAt;
 
   @IsOptional()

@@ -14,7 +14,6 @@ export const recordsExample = {
     {
       '@id': `urn:uuid:${recordId}`,
       '@type': 'dpv:ConsentRecord',
-      'dct:conformsTo': 'https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr',
       'dct:identifier': recordId,
       'dpv:hasIdentifier': recordId,
       'dct:created': '2026-03-01T11:58:20.114Z',
@@ -45,7 +44,6 @@ export const recordsExample = {
     {
       '@id': 'urn:uuid:0d9c1c58-27a4-4a9d-8a0d-6f5d1f7b1c22',
       '@type': 'dpv:ConsentReceipt',
-      'dct:conformsTo': 'https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr',
       'dct:identifier': '0d9c1c58-27a4-4a9d-8a0d-6f5d1f7b1c22',
       'dpv:hasIdentifier': '0d9c1c58-27a4-4a9d-8a0d-6f5d1f7b1c22',
       'dct:created': '2026-03-01T11:58:20.114Z',

@@ -2,21 +2,18 @@ import { ArrayUnique, IsBoolean, IsOptional, IsString, MaxLength } from 'class-v
 import type { SubjectId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import type { KnownAt } from '#core/kernel/moment.js';
+import { AsOf, KnownWhen } from '#core/platform/http/moment.js';
 import { Described } from '#core/platform/http/operation.js';
 import { Nested } from '#core/platform/http/shapes.js';
-import { IsCode, IsIdOf, IsInstant, IsKnownAt, IsList } from '#core/platform/http/validators.js';
+import { IsCode, IsIdOf, IsInstant, IsList } from '#core/platform/http/validators.js';
 
 /** What the calls for evidence take. */
 
 export class RecordsQuery {
-  @Described('What had happened then.')
-  @IsOptional()
-  @IsInstant()
+  @AsOf()
   asOf?: Instant;
 
-  @Described('What the ledger knew then: a time, or `position:N`.')
-  @IsOptional()
-  @IsKnownAt()
+  @KnownWhen()
   knownAt?: KnownAt;
 }
 

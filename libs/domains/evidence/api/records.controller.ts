@@ -26,7 +26,7 @@ export class RecordsController {
       'confirmation is *requested* still, one without the evidence it needs is *unknown*: nothing is called given ' +
       'that does not count. The person is an opaque id and no personal field is in it, before an erasure and after ' +
       'it. Jurisdiction, places of storage and processing and the supervisory authority are not held by the ledger ' +
-      'and therefore absent.',
+      'and therefore absent, which is why no conformance to the profiles of DPV for such records is claimed.',
     answers: {
       200: { description: 'The records.', body: recordsSchema, example: recordsExample },
     },

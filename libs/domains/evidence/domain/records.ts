@@ -3,12 +3,13 @@ import type { ReceiptId, SubjectId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import type { NoticeShown } from '#domains/consents/domain/consents.events.js';
 import type { Controller, PurposeDefinition } from '#domains/purposes/domain/purposes.events.js';
-import { CONTEXT, type DpvTerm, type Node, RECEIPT_PROFILE, RECORD_PROFILE } from './vocabulary.js';
+import { CONTEXT, type DpvTerm, type Node } from './vocabulary.js';
 
 /**
  * ISO/IEC TS 27560:2023 consent records and receipts in the terms of DPV 2.3, without personal data: the
  * person is an opaque id. What the ledger does not hold is left out, never filled in: jurisdiction, places
- * of storage and processing, and the authority.
+ * of storage and processing, and the authority. The profiles of DPV for such records ask for these: no conformance
+ * to them is claimed.
  */
 export interface RecordsDocument {
   readonly '@context': typeof CONTEXT;
@@ -68,7 +69,6 @@ function recordOf({ purpose, states }: ConsentOfPerson, input: RecordsInput): No
   return without({
     '@id': `urn:uuid:${id}`,
     '@type': 'dpv:ConsentRecord',
-    'dct:conformsTo': RECORD_PROFILE,
     'dct:identifier': id,
     'dpv:hasIdentifier': id,
     'dct:created': rests.map(({ recordedAt }) => recordedAt).sort()[0],
@@ -238,7 +238,6 @@ function receiptsOf({ subjectId, consents, events, controllers, uuidOf }: Record
     return without({
       '@id': `urn:uuid:${id}`,
       '@type': 'dpv:ConsentReceipt',
-      'dct:conformsTo': RECEIPT_PROFILE,
       'dct:identifier': id,
       'dpv:hasIdentifier': id,
       'dct:created': created,

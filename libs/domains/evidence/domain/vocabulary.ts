@@ -73,7 +73,6 @@ export type DpvTerm = (typeof DPV_TERMS)[number];
 /** Of other vocabularies: Dublin Core, SKOS, RDF and schema.org. */
 type OtherTerm =
   | 'dct:accessRights'
-  | 'dct:conformsTo'
   | 'dct:created'
   | 'dct:hasVersion'
   | 'dct:identifier'
@@ -102,7 +101,3 @@ export const CONTEXT = {
   skos: 'http://www.w3.org/2004/02/skos/core#',
   rdf: 'http://www.w3.org/1999/02/22-rdf-syntax-ns#',
 } as const;
-
-/** The application profiles of ISO/IEC TS 27560 in DPV. */
-export const RECORD_PROFILE = 'https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr';
-export const RECEIPT_PROFILE = 'https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr';

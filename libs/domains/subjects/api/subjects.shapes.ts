@@ -1,11 +1,11 @@
 import { ArrayUnique, IsBoolean, IsIn, IsOptional } from 'class-validator';
 import type { Instant } from '#core/kernel/instant.js';
 import type { KnownAt } from '#core/kernel/moment.js';
+import { AsOf, KnownWhen } from '#core/platform/http/moment.js';
 import { ExactlyOne, Nested, Rule } from '#core/platform/http/shapes.js';
 import {
   IsCode,
   IsInstant,
-  IsKnownAt,
   IsLanguage,
   IsList,
   IsPlainText,
@@ -85,13 +85,10 @@ export class SearchBody {
 }
 
 export class SubjectQuery {
-  @IsOptional()
-  @IsInstant()
+  @AsOf()
   asOf?: Instant;
 
-  /** A time, or `position:N`. */
-  @IsOptional()
-  @IsKnownAt()
+  @KnownWhen()
   knownAt?: KnownAt;
 
   @IsOptional()
