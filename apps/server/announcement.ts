@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '#core/platform/config.js';
 import type { Server } from './server.js';
@@ -14,6 +14,8 @@ export async function announce(
   const file = join(config.dataDirectory, 'server.json');
   const { databaseUrl } = runtime;
   const embedded = config.databaseUrl === undefined ? { databaseUrl } : {};
+  // With database and keys elsewhere nobody has needed the directory yet.
+  await mkdir(config.dataDirectory, { recursive: true, mode: 0o700 });
   await writeFile(file, JSON.stringify({ pid: process.pid, url, ...embedded }), { mode: 0o600 });
   process.send?.({ url, key });
   return () => rm(file, { force: true });

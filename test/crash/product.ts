@@ -233,13 +233,13 @@ function startCluster({
 }
 
 /** Settings of whoever runs this must not reach what is started. */
-function bare(): NodeJS.ProcessEnv {
+export function bare(): NodeJS.ProcessEnv {
   const ours = /^(PORT|HOST|EVENT_STORE|DATABASE_URL|LEDGER_|VAULT_|KURRENTDB_|NODE_OPTIONS)/;
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)));
 }
 
 /** The same at every start of a part, so that its callers find it again. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = net.createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address() as net.AddressInfo;
