@@ -1,8 +1,8 @@
 import pg from 'pg';
 import type { Acknowledged } from './caller.js';
 
-/** An event as the database holds it: read past everything that the product does. */
-interface Stored {
+/** An event as its store holds it: read past everything that the product does. */
+export interface Stored {
   readonly position: string;
   readonly id: string;
   readonly stream: string;
@@ -29,8 +29,18 @@ export async function checkLog(
   complete: boolean,
 ): Promise<LogFindings> {
   const log = await readLog(url);
+  const { findings, ...counts } = compareLog(log, receipts, complete);
+  return { ...counts, findings: [...holesIn(log), ...findings] };
+}
+
+/** The same for a log that was read already, in the order of its positions; they need not run on one by one. */
+export function compareLog(
+  log: readonly Stored[],
+  receipts: readonly Acknowledged[],
+  complete: boolean,
+): LogFindings {
   const byId = new Map(log.map((event) => [event.id, event]));
-  const findings = [...holesIn(log)];
+  const findings = [...gapsIn(log)];
   let lost = 0;
   const acknowledged = new Set<string>();
   for (const { events, asked, subjectId, receiptId } of receipts) {
@@ -78,10 +88,16 @@ async function readLog(url: string): Promise<readonly Stored[]> {
 }
 
 function holesIn(log: readonly Stored[]): readonly string[] {
+  const holes = log.flatMap(({ position }, index) =>
+    position === String(index + 1) ? [] : [`position ${position} in place ${index + 1}`],
+  );
+  return holes.slice(0, 5);
+}
+
+function gapsIn(log: readonly Stored[]): readonly string[] {
   const revisions = new Map<string, number>();
   const holes: string[] = [];
-  for (const [index, { position, stream, revision }] of log.entries()) {
-    if (position !== String(index + 1)) holes.push(`position ${position} in place ${index + 1}`);
+  for (const { position, stream, revision } of log) {
     const next = (revisions.get(stream) ?? -1) + 1;
     if (revision !== next) holes.push(`position ${position}: revision ${revision}, not ${next}`);
     revisions.set(stream, revision);

@@ -31,6 +31,8 @@ export interface ProductOptions {
   readonly followers?: FollowerSettings;
   /** Where PostgreSQL keeps its files. Absent: below `directory`. */
   readonly clusterDirectory?: string;
+  /** Further variables of server and worker. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Milliseconds in which a process is there, on a machine that others use as well. */
@@ -199,6 +201,7 @@ export class Product {
       LEDGER_DATA_DIR: join(this.options.directory, 'data'),
       LEDGER_ROLES: part === 'server' ? 'api' : 'projector,sealer,jobs',
       LEDGER_BOOTSTRAP_KEY: this.key,
+      ...this.options.environment,
     };
   }
 }

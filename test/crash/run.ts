@@ -102,6 +102,7 @@ async function rowOf(scenario: Scenario, { rounds, seed }: Asked, folder: string
     }
   };
   const counts = await attempt(scenario, 'run', rounds ?? scenario.rounds.long);
+  for (const measured of counts?.measured ?? []) say(`  ${measured}`);
   if (counts) wrong.push(...wrongIn(counts));
   const canaries: { mutant: string; caught: boolean }[] = [];
   for (const [index, canary] of scenario.canaries.entries()) {

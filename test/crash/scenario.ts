@@ -48,6 +48,8 @@ export interface Counts {
   readonly doubled: number;
   /** Milliseconds that the longest call took, of the deadline it had; absent where nothing was called. */
   readonly longest?: { readonly took: number; readonly deadline: number };
+  /** What else was measured, in words. */
+  readonly measured?: readonly string[];
   /** What else was wrong, in words. */
   readonly findings: readonly string[];
 }

@@ -5,6 +5,7 @@ import { databaseGone } from './scenarios/database-gone.js';
 import { diskFull } from './scenarios/disk-full.js';
 import { followersFrozen, followersKilled } from './scenarios/followers.js';
 import { killed } from './scenarios/killed.js';
+import { leader } from './scenarios/leader.js';
 import { order } from './scenarios/order.js';
 import { rebuildKilled } from './scenarios/rebuild-killed.js';
 import { unnoticed } from './scenarios/unnoticed.js';
@@ -23,4 +24,5 @@ export const scenarios: readonly Scenario[] = [
   clocks,
   databaseGone,
   diskFull,
+  leader,
 ];
