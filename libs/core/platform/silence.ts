@@ -11,6 +11,8 @@ import pg from 'pg';
 const PATIENCE = 1_000;
 /** Milliseconds that the database has to answer, with the connection. */
 const ANSWER = 3_000;
+/** Milliseconds by which a clock of ours may be late before it is us who are slow, and not the database. */
+const HELD_UP = 500;
 /** Milliseconds for an answer that was on its way while the database was asked. */
 const UNDER_WAY = 100;
 
@@ -76,14 +78,22 @@ export class Silence {
   }
 }
 
-/** Those which the database is at work for: all where it can not say so, none where it says nothing. */
+/**
+ * Those which the database is at work for: all where it can not say so, none where it says nothing. A process that was
+ * frozen or starved meanwhile has not heard what there was to hear, and asks again.
+ */
 async function stillServed(
   sessions: readonly Session[],
   connectionString: string,
 ): Promise<ReadonlySet<Session>> {
   const asking = new Session({ connectionString, application_name: 'consent-ledger silence' });
   asking.on('error', () => undefined);
-  const timer = setTimeout(() => end(asking), ANSWER);
+  const answerBy = performance.now() + ANSWER;
+  let heldUp = false;
+  const timer = setTimeout(() => {
+    heldUp = performance.now() > answerBy + HELD_UP;
+    end(asking);
+  }, ANSWER);
   try {
     await asking.connect();
     const { rows } = await asking.query<{ pid: number; idle: boolean }>(
@@ -97,7 +107,7 @@ async function stillServed(
     return new Set(sessions.filter(({ processID }) => idle.get(processID ?? 0) === false));
   } catch (error) {
     // A refusal is an answer too: too many sessions, for one.
-    return error instanceof pg.DatabaseError ? new Set(sessions) : new Set();
+    return heldUp || error instanceof pg.DatabaseError ? new Set(sessions) : new Set();
   } finally {
     clearTimeout(timer);
     end(asking);
