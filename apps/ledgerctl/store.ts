@@ -8,16 +8,24 @@ import { openLog } from '#core/platform/logging.js';
 import { type ProjectionStatus, Projector } from '#core/projector/projector.js';
 import { openRuntime, type Runtime } from '#core/runtime/runtime.js';
 import { eventCatalogue, guards, projections } from '#domains/slices.js';
-import { runningServer } from './connection.js';
+import { NoConnection, runningServer } from './connection.js';
 import { EXIT, type Output } from './output.js';
 
-/** Work on the store itself, beside a running server or without one. */
+/**
+ * Work on the store itself, beside a running server or without one. @throws NoConnection where only a server
+ * elsewhere is named: what would be opened is a store of this machine, and perhaps an empty one.
+ */
 export async function onStore<T>(
   config: Config,
   run: (runtime: Runtime) => Promise<T>,
 ): Promise<T> {
   // The embedded database of a running server is one that we can be guests of.
-  const { databaseUrl } = (await runningServer(config)) ?? {};
+  const running = await runningServer(config);
+  if (config.ledgerUrl !== undefined && config.databaseUrl === undefined && !running)
+    throw new NoConnection(
+      'this command works on the store itself, not through LEDGER_URL: run it where the store is',
+    );
+  const { databaseUrl } = running ?? {};
   const beside = databaseUrl === undefined ? config : config.with({ databaseUrl });
   const runtime = await openRuntime(
     beside,

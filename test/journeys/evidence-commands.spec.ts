@@ -78,6 +78,12 @@ describe('given an auditor at a command line', () => {
     ]);
   });
 
+  test('when only a server elsewhere is named, then what works on the store itself makes no store here', async () => {
+    const { code, err } = await ledgerctl('sealing', 'status');
+    expect([code, err]).toEqual([3, expect.stringContaining('works on the store itself')]);
+    expect(readdirSync(folder)).not.toContain('data');
+  });
+
   test('when a byte was changed, the key is another or it is no bundle, then 1 and the reason', async () => {
     const zip = readFileSync(file('a.zip'));
     writeFileSync(file('changed.zip'), await changed(zip, 'people/0001/events.ndjson'));
