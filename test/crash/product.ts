@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -56,6 +56,7 @@ export class Product {
 
   static async start(options: ProductOptions): Promise<Product> {
     const dist = compiled();
+    mkdirSync(options.directory, { recursive: true });
     for (const part of ['server', 'worker'] as const) writeClock(options, part, 0);
     const cluster = await startCluster(options);
     const proxy = await FaultProxy.to(databaseAt(cluster.url));
