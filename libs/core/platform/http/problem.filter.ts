@@ -25,7 +25,8 @@ export class ProblemFilter implements ExceptionFilter {
     // The call had an answer before it failed: that it took too long.
     if (reply.raw.writableEnded) return;
     if (reply.raw.headersSent) {
-      // Half an answer is out: only a broken connection tells the caller that it is not whole.
+      // Half an answer is out: only a broken connection tells the caller that it is not whole, and nothing why.
+      this.logger.warn({ traceId, code: problem.code }, 'an answer was broken off');
       reply.raw.destroy();
       return;
     }
