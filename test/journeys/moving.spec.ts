@@ -86,8 +86,7 @@ const thereAndBack = (open: () => Promise<Elsewhere>) => () => {
   }
 
   const people = (from: number, count: number) =>
-    ledger.api.lines(
-      '/v1/interactions/bulk',
+    ledger.api.imported(
       Array.from({ length: count }, (_, n) => from + n).flatMap((n) => {
         const externalRef = { system: 'crm', id: `${n}` };
         const contactPoints = [{ kind: 'email', value: `${n}@linden.example` }];

@@ -41,7 +41,7 @@ describe('given read models with a lively history behind them', () => {
     const from = serial;
     const people = Array.from({ length: 60 }, (_, n) => from + n);
     serial += people.length;
-    await api.lines('/v1/interactions/bulk', [
+    await api.imported([
       ...people.map((n) => ({
         type: 'register',
         externalRef: ref(n),

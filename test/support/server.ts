@@ -103,6 +103,16 @@ export class Api {
     return this.send<Line[]>('POST', path, bytes, { ...call, headers });
   }
 
+  /** Lines that are recorded; sent again where the stream was broken off, as an importer does: what is recorded is known. */
+  async imported<Line = Fields>(lines: readonly object[]): Promise<Reply<Line[]>> {
+    const send = () => this.lines<Line>('/v1/interactions/bulk', lines);
+    return send().catch((error: Error) => {
+      if (error.message !== 'aborted') throw error;
+      process.stderr.write('the import was broken off, and is sent again\n');
+      return send();
+    });
+  }
+
   private headersOf(method: Method, call: Call): Record<string, string> {
     const { key = this.key, idempotencyKey, ifMatch, after } = call;
     const records = !['GET', 'HEAD', 'OPTIONS'].includes(method);
