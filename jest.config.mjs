@@ -38,4 +38,6 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   maxWorkers: 2,
+  // A busy machine is no failure; what hangs is still found.
+  testTimeout: 30_000,
 };
