@@ -31,6 +31,7 @@ import {
   acceptLoss,
 } from './sealing.js';
 import { verifyLog, type VerifyOptions } from './verify.js';
+import { checkProof, type ProofOptions } from './verify-proof.js';
 
 /** `ledgerctl`: for operators and auditors. */
 
@@ -187,6 +188,15 @@ program
   .addOption(new Option('--language <tag>', 'of the reasons').choices(['en', 'de']).default('en'))
   .action(async (file: string, options: TrustOptions) => {
     exitCode = await checkBundle(file, options, output());
+  });
+program
+  .command('verify-proof <file>')
+  .description('check a .tlog-proof receipt of one event; needs no server and no store')
+  .requiredOption('--event <file>', 'the event, as the feed or a bundle has it')
+  .requiredOption('--origin <name>', 'of the log, as you know it from elsewhere')
+  .requiredOption('--key <key...>', 'its verifier key (name+id+key), as you know it from elsewhere')
+  .action(async (file: string, options: ProofOptions) => {
+    exitCode = await checkProof(file, options, output());
   });
 
 program

@@ -11,9 +11,10 @@ import {
 } from '#core/proof/merkle.js';
 import { sha256, verifyEd25519 } from '#core/proof/node-crypto.js';
 import { openNote, parseVerifierKey, type VerifierKey } from '#core/proof/note.js';
-import { parseEntryBundle, type Tile, tilePath, widthAt } from '#core/proof/tiles.js';
+import { type Tile, tilePath, widthAt } from '#core/proof/tiles.js';
 import { openTlogProof } from '#core/proof/tlog-proof.js';
 import type { Problem, Receipt } from '../support/answers.js';
+import { entriesIn } from '../support/entry-bundle.js';
 import { type RunningLedger, startLedger } from '../support/server.js';
 import { until } from '../support/until.js';
 
@@ -81,7 +82,7 @@ describe('given a ledger that seals', () => {
     const all: Uint8Array[] = [];
     for (let index = 0; widthAt(size, 0, index) > 0; index++) {
       const tile: Tile = { level: 'entries', index, width: widthAt(size, 0, index) };
-      all.push(...(parseEntryBundle(await bytesOf(`tile/${tilePath(tile)}`)) ?? []));
+      all.push(...(entriesIn(await bytesOf(`tile/${tilePath(tile)}`)) ?? []));
     }
     return all;
   };

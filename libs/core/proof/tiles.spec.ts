@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { entriesIn } from '../../../test/support/entry-bundle.js';
 import { joined, utf8 } from './encoding.js';
 import {
   flawOfInclusion,
@@ -13,7 +14,6 @@ import { sha256 } from './node-crypto.js';
 import {
   entryBundle,
   nodesFromTiles,
-  parseEntryBundle,
   parseTilePath,
   placeOf,
   type ReadTiles,
@@ -23,7 +23,7 @@ import {
   TileMissing,
   tileName,
   tilePath,
-  tilesOf,
+  widthAt,
 } from './tiles.js';
 
 describe('a path', () => {
@@ -73,20 +73,15 @@ describe('a path', () => {
 });
 
 test('a tree of size 70,000 has the tiles that the specification counts', () => {
-  const tiles = [...tilesOf(70_000)];
-  const counted = (level: number) => tiles.filter((tile) => tile.level === level);
-  expect(counted(0)).toHaveLength(274);
-  expect(counted(0).at(-1)).toEqual({ level: 0, index: 273, width: 112 });
-  expect(counted(1)).toEqual([
-    { level: 1, index: 0, width: 256 },
-    { level: 1, index: 1, width: 17 },
-  ]);
-  expect(counted(2)).toEqual([{ level: 2, index: 0, width: 1 }]);
-  expect([...tilesOf(256)]).toEqual([
-    { level: 0, index: 0, width: 256 },
-    { level: 1, index: 0, width: 1 },
-  ]);
-  expect([...tilesOf(0)]).toEqual([]);
+  const widths = (size: number, level: number, ...tiles: readonly number[]) =>
+    tiles.map((index) => widthAt(size, level, index));
+  expect(widths(70_000, 0, 0, 272, 273, 274)).toEqual([256, 256, 112, 0]);
+  expect(widths(70_000, 1, 0, 1, 2)).toEqual([256, 17, 0]);
+  expect(widths(70_000, 2, 0, 1)).toEqual([1, 0]);
+  expect(widths(70_000, 3, 0)).toEqual([0]);
+  expect(widths(256, 0, 0, 1)).toEqual([256, 0]);
+  expect(widths(256, 1, 0)).toEqual([1]);
+  expect(widths(0, 0, 0)).toEqual([0]);
 });
 
 test('nodes are found in tiles', () => {
@@ -162,13 +157,13 @@ test('entries are found again in a bundle', () => {
   fc.assert(
     fc.property(entries, (list) => {
       const bundle = entryBundle(list);
-      expect(parseEntryBundle(bundle)).toEqual(list);
+      expect(entriesIn(bundle)).toEqual(list);
       if (bundle.length > 0)
-        expect(parseEntryBundle(bundle.subarray(0, bundle.length - 1))).not.toEqual(list);
+        expect(entriesIn(bundle.subarray(0, bundle.length - 1))).not.toEqual(list);
     }),
   );
-  expect(parseEntryBundle(Uint8Array.of(0, 3, 97))).toBeUndefined();
-  expect(parseEntryBundle(Uint8Array.of(0))).toBeUndefined();
-  expect(parseEntryBundle(entryBundle([new Uint8Array(65_535)]))).toHaveLength(1);
+  expect(entriesIn(Uint8Array.of(0, 3, 97))).toBeUndefined();
+  expect(entriesIn(Uint8Array.of(0))).toBeUndefined();
+  expect(entriesIn(entryBundle([new Uint8Array(65_535)]))).toHaveLength(1);
   expect(() => entryBundle([new Uint8Array(65_536)])).toThrow(RangeError);
 });

@@ -58,13 +58,6 @@ export function widthAt(size: number, level: number, index: number): number {
   return Math.max(0, Math.min(TILE_WIDTH, hashes - index * TILE_WIDTH));
 }
 
-/** All tiles of hashes of a tree of that size, level by level. */
-export function* tilesOf(size: number): Generator<Tile & { readonly level: number }> {
-  for (let level = 0; Math.floor(size / TILE_WIDTH ** level) > 0; level++)
-    for (let index = 0; widthAt(size, level, index) > 0; index++)
-      yield { level, index, width: widthAt(size, level, index) };
-}
-
 /** Which hashes of which tile a node is made of. */
 export interface PlaceInTile {
   readonly level: number;
@@ -166,18 +159,4 @@ export function entryBundle(entries: readonly Uint8Array[]): Uint8Array {
     at += 2 + entry.length;
   }
   return bundle;
-}
-
-/** Undefined where the bytes are no bundle. */
-export function parseEntryBundle(bundle: Uint8Array): Uint8Array[] | undefined {
-  const entries: Uint8Array[] = [];
-  for (let at = 0; at < bundle.length;) {
-    if (at + 2 > bundle.length) return undefined;
-    const length = ((bundle[at] as number) << 8) | (bundle[at + 1] as number);
-    const entry = bundle.subarray(at + 2, at + 2 + length);
-    if (entry.length < length) return undefined;
-    entries.push(entry);
-    at += 2 + length;
-  }
-  return entries;
 }
