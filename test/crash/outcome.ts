@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { until } from '../projector/support/world.js';
 import { type Caller, startCaller } from './caller.js';
 import type { CallerSettings } from './caller-process.js';
-import { checkLog } from './log-check.js';
+import { checkLog, type LogFindings } from './log-check.js';
 import { Product, type ProductOptions } from './product.js';
 import { checkReadModels } from './read-model-check.js';
 import type { Context, Counts } from './scenario.js';
@@ -68,6 +68,15 @@ async function settled(
   // What a call that broke off has begun is done by then.
   await sleep(500);
   const log = await checkLog(product.ownerUrl, caller.acknowledged(), complete);
+  return countsOf(product, caller, { rounds, log });
+}
+
+/** What is told of a run whose caller has stopped: the log held against its receipts, and the read models against the log. */
+export async function countsOf(
+  product: Product,
+  caller: Caller,
+  { rounds, log }: { readonly rounds: number; readonly log: LogFindings },
+): Promise<Counts> {
   const runtime = await product.open();
   const rows = await checkReadModels(runtime).finally(() => runtime.close());
   const { acknowledged, longest, findings } = caller.soFar();

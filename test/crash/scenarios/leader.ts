@@ -7,8 +7,8 @@ import { until } from '../../projector/support/world.js';
 import { type Caller, startCaller } from '../caller.js';
 import { readKurrentDbLog } from '../kurrentdb-log.js';
 import { compareLog } from '../log-check.js';
+import { countsOf } from '../outcome.js';
 import { Product } from '../product.js';
-import { checkReadModels } from '../read-model-check.js';
 import type { Context, Counts, Scenario } from '../scenario.js';
 
 /**
@@ -17,8 +17,6 @@ import type { Context, Counts, Scenario } from '../scenario.js';
  */
 const { CRASH_KURRENTDB_URL: url, CRASH_KURRENTDB_COMMAND: command } = process.env;
 
-/** Milliseconds after which every call has an answer. */
-const DEADLINE = 15_000;
 /** For how long the leader is frozen, in milliseconds. */
 const FROZEN = 25_000;
 /** The service may pause so long when its leader was killed. */
@@ -76,21 +74,10 @@ async function run(context: Context, { mutant }: { mutant: boolean }): Promise<C
       context.progress(round, { acknowledged: caller.soFar().acknowledged });
     }
     await caller.stop();
-    const { acknowledged, longest, findings: said } = caller.soFar();
     const whole = await readKurrentDbLog(url as string, prefix);
     const log = compareLog(mutant ? whole.slice(0, -5) : whole, caller.acknowledged(), true);
-    const runtime = await product.open();
-    const rows = await checkReadModels(runtime).finally(() => runtime.close());
-    return {
-      rounds,
-      acknowledged,
-      lost: log.lost,
-      skipped: rows.skipped,
-      doubled: log.doubled + rows.doubled,
-      longest: { took: longest, deadline: DEADLINE },
-      measured,
-      findings: [...findings, ...said, ...log.findings, ...rows.findings],
-    };
+    const counts = await countsOf(product, caller, { rounds, log });
+    return { ...counts, measured, findings: [...findings, ...counts.findings] };
   } finally {
     caller.kill();
     await product.stop();
