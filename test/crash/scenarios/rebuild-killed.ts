@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inspect } from 'node:util';
 import pg from 'pg';
 import { until } from '../../projector/support/world.js';
 import { underLoad } from '../outcome.js';
@@ -160,7 +161,12 @@ class Asking {
   private async ask(): Promise<void> {
     let last = 0n;
     while (this.going && this.noticed.length < 5) {
-      const { status, allowed, position = '0' } = await answerTo(this.product, this.subjectId);
+      const answer = await answerTo(this.product, this.subjectId).catch((error: unknown) => {
+        // Thrown here it would hide what has ended the product.
+        this.noticed.push(`asked meanwhile: ${inspect(error)}`);
+      });
+      if (answer === undefined) return;
+      const { status, allowed, position = '0' } = answer;
       if (status !== 200 || allowed !== true)
         this.noticed.push(`asked meanwhile: ${status}, allowed: ${allowed}`);
       else if (BigInt(position) < last)
