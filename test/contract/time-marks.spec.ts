@@ -59,9 +59,12 @@ describeTimeMarks('time marks in memory', async () => ({
 
 describeTimeMarks('time marks in PostgreSQL', async () => {
   const database = await ledgerDatabase();
-  const pool = new pg.Pool({ connectionString: database.url, max: 1 });
+  const pool = new pg.Pool({
+    connectionString: database.url,
+    options: '-c role=ledger_runtime',
+    max: 1,
+  });
   // What a running ledger may do, and no more.
-  pool.on('connect', (client) => void client.query('set role ledger_runtime'));
   return {
     marks: new PostgresTimeMarks(pool),
     cleanup: async () => {
