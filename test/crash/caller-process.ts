@@ -12,6 +12,8 @@ import type { Acknowledged, CallsSoFar } from './caller.js';
  */
 export interface CallerSettings {
   readonly url: string;
+  /** Asked in turn where one gives no answer, as a load balancer would. */
+  readonly others?: readonly string[];
   readonly key: string;
   /** Where receipts are kept, a line of JSON each. */
   readonly file: string;
@@ -20,12 +22,16 @@ export interface CallerSettings {
   readonly pause?: number;
   /** The broken twin of a caller: every repetition has a key of its own. */
   readonly forgetful?: boolean;
+  /** Every so many-th answer gets lost on its way. */
+  readonly losing?: number;
+  /** Milliseconds after which a call is given up: by then a server has long failed to keep its own deadline. */
+  readonly patience?: number;
 }
 
 const settings = JSON.parse(process.argv[2] as string) as CallerSettings;
 
-/** Milliseconds after which a caller gives a call up: the server has failed to keep its deadline long before. */
-const GIVE_UP = 60_000;
+const { patience = 60_000 } = settings;
+const servers = [settings.url, ...(settings.others ?? [])];
 /** What a retry may be answered: no server, not now, or somebody is at it. */
 const RETRIED = [503, 409];
 
@@ -34,6 +40,10 @@ const file = openSync(settings.file, 'a');
 const findings = new Set<string>();
 let acknowledged = 0;
 let longest = 0;
+let givenUp = 0;
+let answers = 0;
+/** Which server a call is sent to first. */
+let turn = 0;
 let going = true;
 
 interface Answer {
@@ -42,25 +52,28 @@ interface Answer {
   readonly body: Record<string, unknown>;
 }
 
-/** Undefined: the connection broke. */
-function send(path: string, body: string, idempotencyKey: string): Promise<Answer | undefined> {
+/** Undefined: the connection broke, or it took too long. */
+function send(url: string, body: string, idempotencyKey: string): Promise<Answer | undefined> {
   return new Promise((resolve) => {
     const began = performance.now();
     let text = '';
-    const call = request(settings.url + path, {
+    const call = request(url, {
       method: 'POST',
       agent,
-      timeout: GIVE_UP,
       headers: {
         'content-type': 'application/json',
         authorization: `Bearer ${settings.key}`,
         'idempotency-key': idempotencyKey,
       },
     });
-    call.on('timeout', () => call.destroy());
+    const timer = setTimeout(() => {
+      givenUp++;
+      call.destroy();
+    }, patience);
     // Also of an answer that ends before its end.
     call.on('error', () => resolve(undefined));
     call.on('close', () => {
+      clearTimeout(timer);
       longest = Math.max(longest, performance.now() - began);
       resolve(undefined);
     });
@@ -79,6 +92,14 @@ function send(path: string, body: string, idempotencyKey: string): Promise<Answe
   });
 }
 
+/** Some answers do not arrive, although what was asked for was done. */
+async function sendAndLose(...call: Parameters<typeof send>): Promise<Answer | undefined> {
+  const answer = await send(...call);
+  return answer !== undefined && settings.losing && ++answers % settings.losing === 0
+    ? undefined
+    : answer;
+}
+
 /** Until there is a receipt, however often it is sent; undefined where the answer was none that may be repeated. */
 async function insist(
   path: string,
@@ -87,9 +108,10 @@ async function insist(
 ): Promise<Acknowledged | undefined> {
   let key = randomUUID();
   const text = JSON.stringify(body);
-  for (let attempts = 1; ; attempts++) {
+  for (let [attempts, server] = [1, turn++]; ; attempts++) {
     if (settings.forgetful) key = randomUUID();
-    const answer = await send(path, text, key);
+    const answer = await sendAndLose(servers[server % servers.length] + path, text, key);
+    if (answer === undefined) server++;
     if (answer?.status === 201) {
       const receipt = answer.body as unknown as Acknowledged;
       const { receiptId, subjectId } = receipt;
@@ -159,7 +181,12 @@ async function connection(): Promise<void> {
 }
 
 function report(): void {
-  const soFar: CallsSoFar = { acknowledged, longest: Math.round(longest), findings: [...findings] };
+  const soFar: CallsSoFar = {
+    acknowledged,
+    longest: Math.round(longest),
+    givenUp,
+    findings: [...findings],
+  };
   process.stdout.write(`${JSON.stringify(soFar)}\n`);
 }
 

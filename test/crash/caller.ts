@@ -25,6 +25,8 @@ export interface CallsSoFar {
   readonly acknowledged: number;
   /** Milliseconds of the longest call that reached a server. */
   readonly longest: number;
+  /** Calls that nobody answered in time. */
+  readonly givenUp: number;
   /** Answers that nobody should get, in words. */
   readonly findings: readonly string[];
 }
@@ -47,7 +49,7 @@ export function startCaller(settings: CallerSettings): Caller {
     ['--import', loader, join(here, 'caller-process.ts'), JSON.stringify(settings)],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
-  let soFar: CallsSoFar = { acknowledged: 0, longest: 0, findings: [] };
+  let soFar: CallsSoFar = { acknowledged: 0, longest: 0, givenUp: 0, findings: [] };
   createInterface({ input: child.stdout }).on('line', (line) => {
     soFar = JSON.parse(line) as CallsSoFar;
   });

@@ -1,4 +1,4 @@
-import { compareWithLog } from '#core/projector/compare.js';
+import { compareWithLog, NotComparable } from '#core/projector/compare.js';
 import { Projector } from '#core/projector/projector.js';
 import type { Runtime } from '#core/runtime/runtime.js';
 import { projections } from '#domains/slices.js';
@@ -32,7 +32,14 @@ export async function checkReadModels({
   }
   let [skipped, doubled, rows] = [0, 0, 0];
   for (const projection of projections()) {
-    const { tables } = await compareWithLog({ db: following, log: ledger }, projection);
+    const compared = await compareWithLog({ db: following, log: ledger }, projection).catch(
+      (error: unknown) => {
+        if (error instanceof NotComparable) return `${projection.name}: ${error.message}`;
+        throw error;
+      },
+    );
+    if (typeof compared === 'string') return { skipped, doubled, findings: [compared] };
+    const { tables } = compared;
     for (const table of tables) {
       skipped += table.missing;
       doubled += table.surplus;

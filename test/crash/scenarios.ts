@@ -4,6 +4,7 @@ import { cutOff } from './scenarios/cut-off.js';
 import { databaseGone } from './scenarios/database-gone.js';
 import { diskFull } from './scenarios/disk-full.js';
 import { followersFrozen, followersKilled } from './scenarios/followers.js';
+import { instances, instancesOnKurrentdb } from './scenarios/instances.js';
 import { killed } from './scenarios/killed.js';
 import { leader } from './scenarios/leader.js';
 import { order } from './scenarios/order.js';
@@ -24,5 +25,7 @@ export const scenarios: readonly Scenario[] = [
   clocks,
   databaseGone,
   diskFull,
+  instances,
+  instancesOnKurrentdb,
   leader,
 ];

@@ -8,14 +8,26 @@ const { CRASH_MUTANT, CRASH_DIST } = process.env;
 const core = (path) => import(pathToFileURL(join(CRASH_DIST, 'libs', 'core', path)));
 
 const mutants = {
-  /** A projector writes whatever happened since it was given the lease. */
-  'no-fence': () =>
+  /** A projector writes whatever happened since it was given the lease, and gives nothing away. */
+  'no-fence': async () => {
     rewriteProjector((statement) =>
       statement.replace(
         /\b(?:c\.epoch = (own\.epoch)|position = (\$\d+::bigint)(?=\s*returning))/g,
         '($1$2 is not null)',
       ),
-    ),
+    );
+    const { Driving } = await core('projector/driving.js');
+    const { fitToShare } = Driving.prototype;
+    Driving.prototype.fitToShare = function keepsWhatItHas(...asked) {
+      const { options, leases } = this;
+      const held = leases.flatMap(({ epochs }) => [...epochs.keys()]);
+      // Read before its first await.
+      this.options = { ...options, wanted: () => new Set([...options.wanted(), ...held]) };
+      const fitting = fitToShare.apply(this, asked);
+      this.options = options;
+      return fitting;
+    };
+  },
 
   /** What was asked before is known to the process alone that was asked: another one derives other ids of it. */
   'own-memory': async () => {
