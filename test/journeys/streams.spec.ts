@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import pg from 'pg';
 import { newId } from '#core/kernel/ids.js';
 import type {
   Decision,
@@ -547,6 +548,36 @@ describe('given a ledger that is written and read in streams', () => {
     stream.close();
     silent.destroy();
   }, 30_000);
+
+  test('when nothing can be appended for longer than a call may wait, then a stream goes on afterwards', async () => {
+    const people = ['late-1', 'late-2', 'late-3'];
+    const lines = people.map((id) => `${JSON.stringify(registration(id))}\n`).join('');
+    const holder = new pg.Client({ connectionString: ledger.runtime.databaseUrl });
+    await holder.connect();
+    let verdicts: readonly Verdict[];
+    try {
+      await holder.query('begin; select from ledger.turn for update');
+      // The empty line has its verdict at once, and with it the answer its head.
+      const answer = bulk(`\n${lines}`);
+      // The second call takes lines of the stream along, and they fail with it.
+      for (const source of ['web-form', 'officer']) {
+        const single = await ledger.api.post<Problem>('/v1/subjects', { source });
+        expect(single).toMatchObject({ status: 503, body: { code: 'ledger-unavailable' } });
+      }
+      await holder.query('commit');
+      verdicts = (await answer).body;
+      expect(verdicts.map(({ line, status }) => [line, status])).toEqual([
+        [1, 'skipped'],
+        ...people.map((_, n) => [n + 2, 'recorded']),
+      ]);
+    } finally {
+      await holder.end();
+    }
+    const head = await ledger.head();
+    const again = await bulk(`\n${lines}`);
+    expect(again.body).toEqual(verdicts);
+    expect(await ledger.head()).toBe(head);
+  }, 60_000);
 
   test('when somebody was erased, then the file that brought them still has its receipts, and brings nobody back', async () => {
     const lines = [registration('gone'), interaction('gone', 3, give('sales'))];

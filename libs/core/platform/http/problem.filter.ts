@@ -26,7 +26,8 @@ export class ProblemFilter implements ExceptionFilter {
     if (reply.raw.writableEnded) return;
     if (reply.raw.headersSent) {
       // Half an answer is out: only a broken connection tells the caller that it is not whole, and nothing why.
-      this.logger.warn({ traceId, code: problem.code }, 'an answer was broken off');
+      const failure = failureOf(error);
+      this.logger.warn({ traceId, code: problem.code, failure }, 'an answer was broken off');
       reply.raw.destroy();
       return;
     }

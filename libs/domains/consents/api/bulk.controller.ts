@@ -62,8 +62,8 @@ export class BulkController {
       mayWriteBases,
     };
     const lines = ndjsonOf(request);
-    await sendNdjson(reply, () =>
-      this.commands.execute(new RecordLines(given(lines, firstLine), context)),
+    await sendNdjson(reply, (signal) =>
+      this.commands.execute(new RecordLines(given(lines, firstLine), { ...context, signal })),
     );
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject } from '@nestjs/common';
 import { Command, CommandBus, CommandHandler, type ICommandHandler, QueryBus } from '@nestjs/cqrs';
 import canonicalize from 'canonicalize';
@@ -57,6 +58,8 @@ export interface BulkContext {
   readonly importId?: string;
   /** Whether a registration may bring legal bases. */
   readonly mayWriteBases: boolean;
+  /** Aborts when nobody waits for the verdicts any more. */
+  readonly signal: AbortSignal;
 }
 
 /** A line as it came: to be recorded, or with its verdict already, which keeps its place. */
@@ -65,7 +68,8 @@ export type LineGiven<Verdict> = BulkLine | { readonly verdict: Verdict };
 /**
  * Records lines in their order, as they come. Lines of different people are prepared side by side, but
  * their appends are made in the order of the lines; lines of one person wait for each other. A line that is
- * rejected stops nothing. The verdicts come in the order of the lines, as soon as they stand.
+ * rejected stops nothing, and one that the ledger can not take now is tried again for a minute. The verdicts
+ * come in the order of the lines, as soon as they stand.
  */
 export class RecordLines<Verdict = never> extends Command<
   AsyncIterable<readonly (LineVerdict | Verdict)[]>
@@ -80,6 +84,15 @@ export class RecordLines<Verdict = never> extends Command<
 
 /** Lines under way at once: prepared side by side, or waiting for their verdict to be taken. */
 const UNDER_WAY = 512;
+
+/**
+ * Milliseconds for which a line is tried again, and the longest pause between two tries. The patience of the ledger is
+ * that of one call, and hundreds of lines that wait for each other on a busy machine take longer.
+ */
+const [PATIENCE, LONGEST_PAUSE] = [60_000, 2_000];
+
+/** What a repetition by the same name finds done, or does. */
+const PASSING = new Set(['ledger-unavailable', 'outcome-unknown']);
 
 @CommandHandler(RecordLines)
 export class RecordLinesHandler implements ICommandHandler<RecordLines> {
@@ -213,14 +226,14 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
         position,
       });
       if ('registration' in line) {
-        const { subjectId, position } = await this.commands.execute(
-          new RegisterSubject(line.registration, requested),
+        const { subjectId, position } = await insisting(context.signal, () =>
+          this.commands.execute(new RegisterSubject(line.registration, requested)),
         );
         return recorded(subjectId, position);
       }
       const subjectId = await this.subjectOf(line.person);
-      const outcome = await this.commands.execute(
-        new RecordChoices(subjectId, line.interaction, requested),
+      const outcome = await insisting(context.signal, () =>
+        this.commands.execute(new RecordChoices(subjectId, line.interaction, requested)),
       );
       return recorded(subjectId, outcome.position);
     } catch (error) {
@@ -281,6 +294,20 @@ class Waiting {
   constructor(readonly verdict: Promise<LineVerdict>) {
     const settle = () => void (this.isSettled = true);
     this.settled = verdict.then(settle, settle);
+  }
+}
+
+/** Tries again what could not be done now, while somebody waits for it. */
+async function insisting<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+  const until = performance.now() + PATIENCE;
+  for (let pause = 100; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const isPassing = error instanceof Refused && PASSING.has(error.code);
+      if (!isPassing || signal.aborted || performance.now() + pause > until) throw error;
+    }
+    await sleep(pause);
   }
 }
 
