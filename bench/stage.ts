@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -44,6 +44,13 @@ function size(
   return { name, rounds, seconds, warmUpSeconds, people, events, fewEvents, questions };
 }
 
+const { scripts } = JSON.parse(
+  readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8'),
+) as { scripts: { start: string } };
+
+/** What `npm start` tells node. */
+const startOptions = scripts.start.split(' ').filter((word) => word.startsWith('--'));
+
 /** That the load comes over; so many requests are under way at once. */
 export const CONNECTIONS = 64;
 
@@ -76,7 +83,7 @@ export class Stage {
     await mkdir(directory, { recursive: true });
     const environment = { LEDGER_DATA_DIR: directory, PORT: '0' };
     const logFile = join(directory, 'server.log');
-    const nodeOptions = process.env.BENCH_NODE_OPTIONS?.split(' ') ?? [];
+    const nodeOptions = [...startOptions, ...(process.env.BENCH_NODE_OPTIONS?.split(' ') ?? [])];
     const started = await startApp<{ url: string; key: string }>('server', {
       environment,
       logFile,
