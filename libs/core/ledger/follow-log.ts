@@ -10,9 +10,10 @@ export interface Followed {
   /** Without any wake-up it is looked again after this. */
   readonly pollEvery: number;
   /**
-   * While wake-ups come thick and fast, pages are read no closer to each other than this. The pause doubles
-   * with each short page that follows another, up to `longestPause` where there is one: a busy log is read in larger pieces,
-   * for every piece costs its reader a transaction. What comes after a quiet moment is read at once.
+   * While wake-ups come thick and fast, pages that reach the log's end are read no closer to each other than
+   * this. The pause doubles with each that follows another, up to `longestPause` where there is one: a busy log is
+   * read in larger pieces, for every piece costs its reader a transaction. What comes after a quiet moment is read
+   * at once.
    */
   readonly pause: number;
   readonly longestPause?: number;
@@ -55,7 +56,7 @@ export async function* followLog(
       cursor = scannedTo;
       if (atEnd) await wake.next;
       else yield { events, scannedTo };
-      if (events.length < page.limit) await sleepUntil(readAt + pause, signal);
+      if (comparePositions(scannedTo, end) >= 0) await sleepUntil(readAt + pause, signal);
       pause = atEnd ? log.pause : Math.min(pause * 2, longestPause);
     } catch (error) {
       if (!(error instanceof LedgerUnavailable) || log.isClosed()) throw error;

@@ -21,7 +21,8 @@ export class RecentEvents {
 
   of({ position, bytes }: StoredEvent, decode: () => Recorded): Recorded {
     const known = this.newer.get(position) ?? this.older.get(position);
-    if (known && Buffer.compare(known.bytes, bytes) === 0) return known.event;
+    if (known && (known.bytes === bytes || Buffer.compare(known.bytes, bytes) === 0))
+      return known.event;
     const event = decode();
     this.newer.set(position, { bytes, event });
     if (this.newer.size === KEPT) [this.newer, this.older] = [new Map(), this.newer];

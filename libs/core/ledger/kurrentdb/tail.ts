@@ -1,14 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { categoryOf } from '#core/kernel/ids.js';
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
 import type { PageAndEnd } from '../follow-log.js';
+import { NewestEvents } from '../newest-events.js';
 import type { ReadAllOptions, StoredEvent } from '../port.js';
 import type { Connection } from './connection.js';
 import { type LogPosition, placeOf, subscription } from './read-request.js';
 import { storedEventIn } from './stored-event.js';
-
-/** What is kept: who is further behind reads pages. */
-const [MOST_EVENTS, MOST_BYTES] = [4_000, 8 << 20];
 
 /** Between subscriptions, in milliseconds: the first time, and at most. */
 const [FIRST_RETRY, LONGEST_RETRY] = [50, 2_000];
@@ -23,11 +20,7 @@ const PATIENCE = 2_000;
  * slow reader therefore costs nothing.
  */
 export class Tail {
-  private readonly events: StoredEvent[] = [];
-  private bytes = 0;
-  /** Everything of ours after `from`, up to and including `to`, is in `events`; undefined before the start. */
-  private from: Position | undefined;
-  private to: Position = START;
+  private readonly newest = new NewestEvents();
   /** Where the next subscription begins; beyond `to` where only events of others came. */
   private resumeAt: LogPosition | undefined;
   private readonly ending = new AbortController();
@@ -46,29 +39,19 @@ export class Tail {
   }
 
   /** A page from what is kept; undefined where that does not reach from `after` to `end`, or beyond `after`. */
-  page(
-    after: Position,
-    { limit, categories }: ReadAllOptions,
-    end?: Position,
-  ): PageAndEnd | undefined {
-    const { from, to, events } = this;
-    if (from === undefined || comparePositions(after, from) < 0) return undefined;
+  page(after: Position, options: ReadAllOptions, end?: Position): PageAndEnd | undefined {
+    const { newest } = this;
     const reaches =
-      end === undefined ? comparePositions(after, to) < 0 : comparePositions(end, to) <= 0;
-    if (!reaches) return undefined;
-    const found: StoredEvent[] = [];
-    for (let index = this.indexAfter(after); index < events.length; index++) {
-      const event = events[index] as StoredEvent;
-      if (categories && !categories.includes(categoryOf(event.stream))) continue;
-      found.push(event);
-      if (found.length === limit) return { events: found, scannedTo: event.position, end: to };
-    }
-    return { events: found, scannedTo: to, end: to };
+      end === undefined
+        ? comparePositions(after, newest.to) < 0
+        : comparePositions(end, newest.to) <= 0;
+    const page = reaches ? newest.page(after, options) : undefined;
+    return page && { ...page, end: newest.to };
   }
 
   /** Told where a reader found the log to end: a subscription that does not come there hangs. */
   expect(end: Position): void {
-    if (comparePositions(end, this.to) <= 0) this.missedSince = undefined;
+    if (comparePositions(end, this.newest.to) <= 0) this.missedSince = undefined;
     else if (this.missedSince === undefined) this.missedSince = performance.now();
     else if (performance.now() - this.missedSince > PATIENCE) {
       this.missedSince = undefined;
@@ -86,7 +69,7 @@ export class Tail {
     const { signal } = this.ending;
     for (let retry = FIRST_RETRY; !signal.aborted; retry = Math.min(retry * 2, LONGEST_RETRY)) {
       try {
-        if (this.from === undefined) this.begin(await this.head());
+        if (!this.newest.begun) this.begin(await this.head());
         await this.subscribe(() => (retry = FIRST_RETRY));
       } catch {
         // Readers poll meanwhile, and say what is wrong.
@@ -96,7 +79,7 @@ export class Tail {
   }
 
   private begin(head: StoredEvent | undefined): void {
-    this.from = this.to = head?.position ?? START;
+    this.newest.begin(head?.position ?? START);
     this.resumeAt = head && placeOf(head.position);
   }
 
@@ -122,27 +105,8 @@ export class Tail {
   }
 
   private add(event: StoredEvent): void {
-    if (comparePositions(event.position, this.to) <= 0) return;
-    this.events.push(event);
-    this.bytes += event.bytes.length;
-    this.to = event.position;
+    if (!this.newest.add(event)) return;
     this.resumeAt = placeOf(event.position);
-    // Half at a time, so that taking from the front costs little.
-    if (this.events.length > MOST_EVENTS || this.bytes > MOST_BYTES)
-      for (const dropped of this.events.splice(0, Math.ceil(this.events.length / 2))) {
-        this.bytes -= dropped.bytes.length;
-        this.from = dropped.position;
-      }
     this.onGrowth();
-  }
-
-  private indexAfter(after: Position): number {
-    let [low, high] = [0, this.events.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (comparePositions((this.events[middle] as StoredEvent).position, after) > 0) high = middle;
-      else low = middle + 1;
-    }
-    return low;
   }
 }

@@ -28,6 +28,7 @@ import { failureOf, reasonOf } from './failure.js';
 import { Hints } from './hints.js';
 import { type PageStatement, smallPage, wholePage, windowPage } from './pages.sql.js';
 import { type Connecting, readingSessions } from './sessions.js';
+import { SharedReading } from './shared-reading.js';
 import { type ReadRow, readStreams, storedIn, StreamReads } from './stream-reads.js';
 
 /** All times in milliseconds. */
@@ -77,6 +78,7 @@ export class PostgresLedger implements EventStore {
   private readonly streamReads = new StreamReads((streams, fromRevisions) =>
     this.ask<ReadRow>('read_streams', readStreams, [streams, fromRevisions, LAST]),
   );
+  private readonly followed = new SharedReading((after, options) => this.readPage(after, options));
   private readonly wakeUp = new WakeUp();
   private readonly pollEvery: number;
   private closing: Promise<void> | undefined;
@@ -124,7 +126,7 @@ export class PostgresLedger implements EventStore {
   follow(after: Position, options: ReadAllOptions & { signal: AbortSignal }): AsyncIterable<Page> {
     return followLog(
       {
-        readPage: this.readPage.bind(this),
+        readPage: (from, page) => this.followed.page(from, page),
         wakeUp: this.wakeUp,
         pollEvery: this.pollEvery,
         pause: 25,
