@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type BinaryEventData,
   type ChannelCredentialOptions,
@@ -7,17 +8,21 @@ import {
   type SingleNodeOptions,
   WrongExpectedVersionError,
 } from '@eventstore/db-client';
+import gossipService from '@eventstore/db-client/generated/gossip_grpc_pb.js';
+import gossip from '@eventstore/db-client/generated/gossip_pb.js';
 import features from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
 import shared from '@eventstore/db-client/generated/shared_pb.js';
 import streamsService from '@eventstore/db-client/generated/streams_grpc_pb.js';
 import type { AppendResp, ReadReq } from '@eventstore/db-client/generated/streams_pb.js';
 import { appendMessages } from './append-request.js';
-import { BadConnectionString, type ConnectionString } from './connection-string.js';
+import { BadConnectionString, type ConnectionString, type EndPoint } from './connection-string.js';
 
 silenceDebugging();
 
 /** Seconds that one node may take to say who leads, and milliseconds between questions; the client's are 5 and 100. */
 const [GOSSIP_TIMEOUT, DISCOVERY_INTERVAL] = [1, 200];
+/** Milliseconds in which a node that is said to lead has to say so itself, and how often one is looked for. */
+const [LEADER_TIMEOUT, LEADER_TRIES] = [500, 10];
 
 /**
  * The vendor's client, with what 6.2.1 keeps to itself or lacks: reads of every kind that its server
@@ -27,15 +32,17 @@ const [GOSSIP_TIMEOUT, DISCOVERY_INTERVAL] = [1, 200];
  */
 export class LedgerClient extends EventStoreDBClient {
   private readonly user: ConnectionString['user'];
+  private ended = false;
 
   constructor(connection: ConnectionString) {
     const { hosts, discover, options } = connection;
     const [endpoint] = hosts;
     const { tls, tlsCAFile, userCertFile, userKeyFile, ...settings } = options;
+    const nodePreference = 'leader' as const;
     const where = discover
-      ? { discover: endpoint }
+      ? { discover: endpoint, nodePreference }
       : hosts.length > 1
-        ? { endpoints: [...hosts] }
+        ? { endpoints: [...hosts], nodePreference }
         : { endpoint };
     super(
       {
@@ -52,6 +59,8 @@ export class LedgerClient extends EventStoreDBClient {
     // It is not awaited, and fails where no other node is found: that would end the process.
     const handleError = this.handleError;
     this.handleError = (client, error) => handleError(client, error).catch(() => undefined);
+    const { resolveUri } = this;
+    if (!('endpoint' in where)) this.resolveUri = () => this.leaderAmong(resolveUri, connection);
   }
 
   /** With the user's name and password, which the client never holds, and from the leader alone. */
@@ -113,8 +122,52 @@ export class LedgerClient extends EventStoreDBClient {
     );
   }
 
+  /**
+   * Until a node is found that answers and says itself that it leads: for seconds the others take one for their leader
+   * that was frozen, and whoever is led there hangs.
+   */
+  private async leaderAmong(
+    find: () => Promise<string>,
+    connection: ConnectionString,
+  ): Promise<string> {
+    for (let tries = 1; ; tries++) {
+      const found = await find();
+      const [, address = '', port] = /^(.*):(\d+)$/.exec(found) ?? [];
+      const node = { address, port: Number(port) };
+      const alone = new LedgerClient({ ...connection, hosts: [node], discover: false });
+      const leads = await alone.leads(node, Date.now() + LEADER_TIMEOUT).catch(() => false);
+      void alone.end().catch(() => undefined);
+      if (leads || this.ended || tries === LEADER_TRIES) return found;
+      await sleep(DISCOVERY_INTERVAL);
+    }
+  }
+
+  /** Whether the node that this client leads to is `node` and says that it leads. */
+  private leads({ address, port }: EndPoint, until: number): Promise<boolean> {
+    const [metadata, options] = this.callArguments(this.asking, { deadline: until });
+    return this.execute(
+      gossipService.GossipClient,
+      'gossip',
+      (client) =>
+        new Promise((resolve, reject) => {
+          client.read(new shared.Empty(), metadata, options, (error, answer) => {
+            if (error) reject(error);
+            else
+              resolve(
+                answer.getMembersList().some((member) => {
+                  const at = member.getHttpEndPoint();
+                  const isIt = at?.getAddress() === address && at.getPort() === port;
+                  return isIt && member.getState() === gossip.MemberInfo.VNodeState.LEADER;
+                }),
+              );
+          });
+        }),
+    );
+  }
+
   /** Ends every call and the connection. */
   async end(): Promise<void> {
+    this.ended = true;
     void this.dispose();
     (await this.getChannel()).close();
   }
