@@ -46,7 +46,9 @@ function someSpecNeedsBuild() {
 function notRun(file) {
   const lines = [];
   if (!process.env.KURRENTDB_URL) {
-    lines.push('the contract suite against a KurrentDB server: KURRENTDB_URL is not set.');
+    lines.push(
+      'the contract suite and the journeys against a KurrentDB server: KURRENTDB_URL is not set.',
+    );
   }
   if (!existsSync(join(root, '..', 'shared', 'vectors'))) {
     lines.push(

@@ -444,10 +444,12 @@ describe('a ledger on KurrentDB whose server fails', () => {
         let last: ServerPosition | undefined;
         while (!signal.aborted) {
           const subscription = bare.subscribeToAll({ fromPosition: resume(last) });
+          const over = new AbortController();
           const lost = new Promise<void>((resolve) => {
             for (const event of ['error', 'end', 'close'])
               subscription.once(event, () => resolve());
-            signal.addEventListener('abort', () => resolve(), { once: true });
+            const ending = { once: true, signal: over.signal };
+            signal.addEventListener('abort', () => resolve(), ending);
           });
           subscription.on('data', ({ event }) => {
             if (!event?.streamId.startsWith(PREFIX)) return;
@@ -455,6 +457,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
             saw(String(event.position?.commit) as Position, idIn(event.data as Uint8Array));
           });
           await lost;
+          over.abort();
           subscription.removeAllListeners('data').on('error', () => undefined);
         }
         await bare.dispose();

@@ -55,6 +55,8 @@ async function openKurrentdb(
   const store = opened();
   try {
     const version = await store.serverVersion();
+    // Its version the server says to anybody; the log it shows to those who may read it.
+    await store.head();
     logger.info({ version, streamPrefix: kurrentdbStreamPrefix }, 'the log is kept on KurrentDB');
     return { store, storeName: `KurrentDB ${version}` };
   } catch (error) {

@@ -19,6 +19,7 @@ import {
 import { isAsExpected, repetitionOf, type Twin } from '../repetition.js';
 import { type Connection, Retry } from './connection.js';
 import { failureOf, reasonOf, TimedOut } from './failure.js';
+import { inTime } from './in-time.js';
 import type { KnownIds } from './known-ids.js';
 import type { Reading } from './reading.js';
 
@@ -66,24 +67,19 @@ export class Appends {
   append(request: AppendRequest): Promise<Appended> {
     const until = performance.now() + this.deadline;
     const underway: Underway = { request, until, mayHaveWritten: false };
+    const late = () => new TimedOut(this.deadline);
     const inTurn = () => this.turns.run(request.stream, () => this.decide(underway));
     const deciding = request.bulk
       ? this.bulk.run(this.bulkAppends++ % BULK_LANES, inTurn)
       : inTurn();
-    return new Promise((resolve, reject) => {
-      const fail = (error: unknown) => {
-        clearTimeout(timer);
-        reject(failed(underway, error));
-      };
-      const timer = setTimeout(() => fail(new TimedOut(this.deadline)), this.deadline);
-      deciding.then((appended) => {
-        clearTimeout(timer);
-        resolve(appended);
-      }, fail);
+    return inTime(deciding, this.deadline, late).catch((error: unknown) => {
+      throw failed(underway, error);
     });
   }
 
   private async decide(underway: Underway): Promise<Appended> {
+    // Its caller was told no while it waited: those behind it need not wait for what it would read.
+    if (performance.now() >= underway.until) throw new TimedOut(this.deadline);
     const { stream, expected, events } = underway.request;
     let last = this.presumedLast(underway.request);
     let stored = events.some(({ id }) => this.known.has(stream, id));

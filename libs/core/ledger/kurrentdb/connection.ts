@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LedgerUnavailable } from '../port.js';
 import { type ConnectionString, parseConnectionString } from './connection-string.js';
 import { failureOf, NotConnected, reasonOf, ServerTooOld, TimedOut } from './failure.js';
+import { inTime } from './in-time.js';
 import { LedgerClient } from './ledger-client.js';
 
 /** The first long-term version whose reads of a stream say where its events lie in `$all`. */
@@ -20,6 +21,8 @@ export class Connection {
   private readonly underway = new Set<() => void>();
   private client: LedgerClient | undefined;
   private versionOf: Promise<string> | undefined;
+  /** Why the server could not be asked for its version the last time. */
+  private notReached: unknown;
 
   /**
    * `patience`: milliseconds after which one try of a call is given up.
@@ -47,6 +50,7 @@ export class Connection {
   version(): Promise<string> {
     this.versionOf ??= this.askVersion().catch((error: unknown) => {
       this.versionOf = undefined;
+      this.notReached = error;
       throw error;
     });
     return this.versionOf;
@@ -61,8 +65,10 @@ export class Connection {
     milliseconds: number,
     call: (client: LedgerClient, until: number) => Promise<T>,
   ): Promise<T> {
-    await this.connected();
-    return this.once(Math.min(milliseconds, this.patience), call);
+    const until = performance.now() + milliseconds;
+    const late = () => new NotConnected(this.notReached ?? new TimedOut(Math.round(milliseconds)));
+    await inTime(this.connected(), milliseconds, late);
+    return this.once(Math.min(until - performance.now(), this.patience), call);
   }
 
   /**
@@ -146,10 +152,28 @@ export class Connection {
   }
 
   private async askVersion(): Promise<string> {
-    const version = await this.once(this.patience, (client, until) => client.serverVersion(until));
+    const asking = this.once(this.patience, (client, until) => client.serverVersion(until));
+    const version = await asking.catch(async (error: unknown) => {
+      throw (await this.whyNoLeader()) ?? error;
+    });
     if (version === undefined || isOlder(version))
       throw new ServerTooOld(version, OLDEST.join('.'));
     return version;
+  }
+
+  /** Who looks for the leader of a cluster is not told why no node answers; who asks one alone is. */
+  private async whyNoLeader(): Promise<unknown> {
+    const [node, ...others] = this.target.hosts;
+    if (this.closed || (others.length === 0 && !this.target.discover)) return undefined;
+    const alone = new LedgerClient({ ...this.target, hosts: [node], discover: false });
+    try {
+      await alone.serverVersion(Date.now() + LONGEST_RETRY);
+      return undefined;
+    } catch (error) {
+      return error;
+    } finally {
+      void alone.end().catch(() => undefined);
+    }
   }
 }
 

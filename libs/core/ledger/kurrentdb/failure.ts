@@ -90,7 +90,19 @@ export function isInvalidPosition(error: unknown): boolean {
 /** What to say of a failure to people: what happened, never a value. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return typeOf(error) ?? (error.message || error.name);
+  const type = typeOf(error);
+  if (type === ErrorType.ACCESS_DENIED)
+    return 'the KurrentDB server does not let this user do it, or does not know user and password';
+  const why = whyNotConnected(error);
+  if (why !== undefined) return `the KurrentDB server can not be reached: ${why}`;
+  return type ?? (error.message || error.name);
+}
+
+/** What gRPC says of a connection that was not established: a certificate, a refusal, a name that is none. */
+function whyNotConnected({ message }: Error): string | undefined {
+  const [, last] = /Last error: (?:Error: )?(.*?)\.?\s*Resolution note/s.exec(message) ?? [];
+  const [, ssl] = /:SSL routines:[^:]*:([^:]+):/.exec(last ?? '') ?? [];
+  return ssl ?? last ?? /Name resolution failed for target \S+/.exec(message)?.[0];
 }
 
 function typeOf(error: Error): ErrorType | undefined {

@@ -19,6 +19,7 @@ import type { TimeMarks } from '../time-marks.js';
 import { WakeUp } from '../wake-up.js';
 import { Appends } from './append.js';
 import { Connection } from './connection.js';
+import { inTime } from './in-time.js';
 import { KnownIds } from './known-ids.js';
 import { LedgerTime } from './ledger-time.js';
 import { Reading } from './reading.js';
@@ -143,13 +144,15 @@ export class KurrentLedger implements EventStore {
   }
 
   async positionAt(instant: Instant): Promise<Position> {
-    return this.time.positionAt(instant);
+    return this.inTime(this.time.positionAt(instant));
   }
 
   async close(): Promise<void> {
     this.connection.close();
     this.wakeUp.all();
-    await Promise.all([this.tail.close(), this.keepingMarks]);
+    // Where marks are kept may be away.
+    const ended = Promise.all([this.tail.close(), this.keepingMarks]);
+    await this.inTime(ended).catch(() => undefined);
   }
 
   private async readPage(after: Position, options: ReadAllOptions): Promise<PageAndEnd> {
@@ -163,11 +166,9 @@ export class KurrentLedger implements EventStore {
 
   /** What takes several reads, one after the other, has one deadline all the same. */
   private inTime<T>(reading: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const late = () => reject(new LedgerUnavailable(`no answer within ${this.readDeadline} ms`));
-      const timer = setTimeout(late, this.readDeadline);
-      void reading.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
+    const { readDeadline } = this;
+    const late = () => new LedgerUnavailable(`no answer within ${readDeadline} ms`);
+    return inTime(reading, readDeadline, late);
   }
 
   private mustBeOpen(): void {
