@@ -24,6 +24,7 @@ import { PostgresIdempotencyStore } from '#core/platform/idempotency.postgres.js
 import { migrate } from '#core/platform/migrate.js';
 import { platformMigrations } from '#core/platform/migrations.js';
 import { freshDatabase, type FreshDatabase } from '../support/database.js';
+import { until } from '../support/until.js';
 import { bearer, type Sample, sample } from './sample.js';
 
 class Work {
@@ -276,6 +277,30 @@ describe('idempotency', () => {
     await age();
     expect(await store.purge()).toBe(1);
     expect((await store.claim(key, print)).kind).toBe('claimed');
+  });
+
+  it('keeps an answer where its claim lies, with no new entry in any index', async () => {
+    const updates = async () => {
+      const { rows } = await sql<{ all: number; hot: number }>`
+        SELECT n_tup_upd::int AS all, n_tup_hot_upd::int AS hot FROM pg_stat_user_tables
+        WHERE schemaname = 'platform' AND relname = 'idempotency'`.execute(owner);
+      return rows[0] as { all: number; hot: number };
+    };
+    const before = await updates();
+    // As long as a receipt.
+    const body = { receipt: 'x'.repeat(600), events: [{}] };
+    const answer = async (n: number) => {
+      const key = Buffer.from(`hot ${n}`);
+      const claim = await store.claim(key, Buffer.alloc(32));
+      if (claim.kind !== 'claimed') throw new Error(claim.kind);
+      await store.complete(key, claim.lease, { status: 201, headers: {}, body });
+    };
+    for (let n = 0; n < 200; n += 20)
+      await Promise.all(Array.from({ length: 20 }, (_, i) => answer(n + i)));
+    const counted = () => updates().then(({ all }) => all - before.all >= 200);
+    await until('the database has counted them', counted, 20_000);
+    const after = await updates();
+    expect(after.hot - before.hot).toBeGreaterThan(160);
   });
 
   it('answers although the store has failed after the work was done', async () => {
