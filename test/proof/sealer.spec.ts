@@ -337,6 +337,8 @@ describe('refuses to sign', () => {
     const witness = {
       name: 'test',
       newest: () => Promise.resolve(note),
+      ask: () => Promise.resolve(),
+      seen: () => 0,
       offer: () => undefined,
       behindSeconds: () => 0,
       stop: () => Promise.resolve(),

@@ -171,12 +171,80 @@ describe('a witness that is spoken to (c2sp.org/tlog-witness)', () => {
     expect(failures).toEqual([]);
   });
 
-  test('that is ahead of the log is reported, again and again', async () => {
+  const ahead = { name: 'SealingRefused', code: 'witness-ahead' };
+  /** One that is not asked, as if it could not be: it is given checkpoints all the same. */
+  const unasked = (witness: Witness): Witness => ({
+    name: witness.name,
+    newest: witness.newest,
+    ask: nothing,
+    seen: () => 0,
+    offer: witness.offer.bind(witness),
+    behindSeconds: witness.behindSeconds.bind(witness),
+    stop: witness.stop.bind(witness),
+  });
+
+  test.each([
+    ['a log that has nothing signed', 0],
+    ['a log that was put back', 3],
+  ])('that has seen more than %s is asked first, and nothing is signed', async (_, before) => {
+    if (before > 0) {
+      await world.append(before);
+      await world.sealer().round();
+    }
     const state = { size: 1_000, root: new Uint8Array(32) };
+    const url = await serve(referenceWitness(state));
+    const witness = httpWitness(url, proofs(), failed);
+    await world.append(2);
+    const sealer = world.sealer({ witnesses: [witness] });
+    for (let round = 0; round < 2; round++)
+      await expect(sealer.round()).rejects.toMatchObject({
+        ...ahead,
+        reason: expect.stringContaining(
+          `witness http has seen size 1000, the newest checkpoint known here is of size ${before}`,
+        ),
+      });
+    expect(sealer.status().refusal).toMatchObject({ code: 'witness-ahead' });
+    expect(await world.audited()).toMatchObject({ sealed: before });
+    expect([state.size, failures]).toEqual([1_000, []]);
+
+    // Its twin that asks nobody signs, and learns it too late.
+    const careless = unasked(httpWitness(url, proofs(), failed));
+    await world.sealer({ witnesses: [careless] }).round();
+    expect(await world.audited()).toMatchObject({ sealed: before + 2 });
+    await until(() => failures.length > 0);
+    expect(failures[0]).toMatchObject({ size: before + 2, error: { status: 409, size: 1_000 } });
+    await careless.stop();
+  });
+
+  test('that turns out to be ahead when it is given a checkpoint stops the next signature', async () => {
+    const state = { size: 0, root: new Uint8Array(0) };
     const witness = httpWitness(await serve(referenceWitness(state)), proofs(), failed);
+    await world.append(3);
+    const sealer = world.sealer({ witnesses: [witness] });
+    await sealer.round();
+    await until(() => state.size === 3);
+    // Another ledger under our key, which we do not know of.
+    Object.assign(state, { size: 50, root: new Uint8Array(32) });
+    await world.append(1);
+    await sealer.round();
+    await until(() => failures.length > 0);
+    await world.append(1);
+    await expect(sealer.round()).rejects.toMatchObject(ahead);
+    expect(await world.audited()).toMatchObject({ events: 5, sealed: 4 });
+    // Looked at and put right: it goes on by itself.
+    const { root } = (await world.tables.newest(ORIGIN)) as PublishedCheckpoint;
+    Object.assign(state, { size: 4, root });
+    await sealer.round();
+    expect(await world.audited()).toMatchObject({ sealed: 5 });
+    await until(() => state.size === 5);
+    await witness.stop();
+  });
+
+  test('that can not be reached holds nothing up', async () => {
+    const witness = httpWitness('http://127.0.0.1:1', proofs(), failed);
     await sealed(3, witness);
-    await until(() => failures.length > 1);
-    expect(failures[0]).toMatchObject({ size: 3, error: { status: 409, size: 1_000 } });
+    expect(await world.audited()).toMatchObject({ sealed: 3 });
+    expect(failures[0]).toMatchObject({ witness: 'http', size: 0 });
     await witness.stop();
   });
 });

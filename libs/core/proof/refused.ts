@@ -6,6 +6,8 @@ export type RefusalCode =
   | 'other-log'
   /** A checkpoint is known that covers more than the log has. */
   | 'log-shorter-than-checkpoint'
+  /** A witness has seen a checkpoint of ours that covers more than any that is known here. */
+  | 'witness-ahead'
   /** A checkpoint is known that has another root than the tree had at its size. */
   | 'checkpoint-differs'
   /** A checkpoint is known that none of our keys has signed. */

@@ -233,6 +233,8 @@ export class Sealer {
       if (size > (newest?.size ?? 0)) newest = { size, note };
     }
     if (newest !== undefined) held.sealed = await this.publishedAlready(held, newest);
+    const note = newest?.note ?? this.signedOver({ size: 0, root: emptyRoot(sha256) });
+    await Promise.all(this.parts.witnesses.map((witness) => witness.ask(note)));
     const frontier = await this.frontierAt(held.sealed.size);
     report({ kind: 'took-over', size: held.sealed.size });
     return { ...held, frontier };
@@ -370,11 +372,8 @@ export class Sealer {
       );
     await keys.refresh();
     await this.mustExtendAll(held);
-    const text = checkpointText({ origin, size, root });
-    const signatures = keys.sign(origin, text);
-    if (signatures.length === 0)
-      throw new SealingRefused('no-signing-key', `there is no key of ${origin} that signs`);
-    const note = formatNote({ text, signatures });
+    this.mustLead(held);
+    const note = this.signedOver({ size, root });
     // Beside the key first: a checkpoint that somebody has seen must be known there.
     await signed.add(size, note);
     await this.mustExtendAll(held);
@@ -384,6 +383,26 @@ export class Sealer {
     await signed.forgetBefore(size);
     for (const witness of witnesses) witness.offer(published);
     report({ kind: 'sealed', size, position });
+  }
+
+  /** The checkpoint as a note. That of an empty tree may always be signed: every tree extends it. */
+  private signedOver({ size, root }: Pick<Checkpoint, 'size' | 'root'>): string {
+    const { keys, origin } = this.parts;
+    const text = checkpointText({ origin, size, root });
+    const signatures = keys.sign(origin, text);
+    if (signatures.length === 0)
+      throw new SealingRefused('no-signing-key', `there is no key of ${origin} that signs`);
+    return formatNote({ text, signatures });
+  }
+
+  /** No witness has seen a checkpoint that is not known here: what it covered can not be compared, or is lost. */
+  private mustLead({ sealed }: Held): void {
+    for (const witness of this.parts.witnesses)
+      if (witness.seen() > sealed.size)
+        throw new SealingRefused(
+          'witness-ahead',
+          `witness ${witness.name} has seen size ${witness.seen()}, the newest checkpoint known here is of size ${sealed.size}`,
+        );
   }
 
   /** Everything that was signed under this key, here or elsewhere, is in the tree. */

@@ -62,6 +62,8 @@ export function timestampAuthority(
   return {
     name: deliveries.name,
     newest: deliveries.newest,
+    ask: deliveries.ask,
+    seen: deliveries.seen,
     offer: (checkpoint) => {
       if (performance.now() - stampedAt >= every) deliveries.offer(checkpoint);
     },

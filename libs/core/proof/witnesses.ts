@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf, exists, linesOf, makeDirectory } from '#core/vault/durable-file.js';
+import { parseCheckpoint } from './checkpoint.js';
 import { base64 } from './encoding.js';
 import type { Hash } from './merkle.js';
 import { parseNote } from './note.js';
@@ -10,8 +11,12 @@ import type { PublishedCheckpoint } from './published.js';
 /** A second place that keeps checkpoints, where whoever can write to our database can not. */
 export interface Witness {
   readonly name: string;
-  /** The newest note that it has; undefined where it has none or can not be asked. */
+  /** The newest note that it has; undefined where it has none or does not give it out. */
   newest(): Promise<string | undefined>;
+  /** Asks it how far our log was when it saw it last, with a note that we have signed. MUST NOT throw. */
+  ask(note: string): Promise<void>;
+  /** The size that it said it has seen, when it was asked or was given a checkpoint; 0 where it never said one. */
+  seen(): number;
   /** Takes it, and returns at once: a witness holds nothing up. */
   offer(checkpoint: PublishedCheckpoint): void;
   /** Seconds since the oldest checkpoint was offered that it does not have yet; 0 where it has all. */
@@ -38,6 +43,9 @@ export class Deliveries implements Witness {
   private waitingSince: number | undefined;
   private readonly stopping = new AbortController();
   private running: Promise<void> | undefined;
+  readonly newest: Witness['newest'];
+  readonly ask: Witness['ask'];
+  readonly seen: Witness['seen'];
 
   constructor(
     readonly name: string,
@@ -46,8 +54,12 @@ export class Deliveries implements Witness {
       signal: AbortSignal,
     ) => Promise<void>,
     private readonly failed: (notice: WitnessNotice) => void,
-    readonly newest: Witness['newest'] = () => Promise.resolve(undefined),
-  ) {}
+    asked: Partial<Pick<Witness, 'newest' | 'ask' | 'seen'>> = {},
+  ) {
+    this.newest = asked.newest ?? (() => Promise.resolve(undefined));
+    this.ask = asked.ask ?? (() => Promise.resolve());
+    this.seen = asked.seen ?? (() => 0);
+  }
 
   offer(checkpoint: PublishedCheckpoint): void {
     this.pending = checkpoint;
@@ -107,7 +119,7 @@ export function witnessFile(path: string, failed: (notice: WitnessNotice) => voi
       await file.close();
     }
   };
-  return new Deliveries('file', deliver, failed, () => newestIn(path));
+  return new Deliveries('file', deliver, failed, { newest: () => newestIn(path) });
 }
 
 /**
@@ -169,6 +181,8 @@ function noteIn(line: string): string | undefined {
 
 /** Milliseconds that a witness may take to answer. */
 const TIMEOUT = 10_000;
+/** The sealer waits for this answer before it signs, where there is one. */
+const PATIENCE = 3_000;
 
 /** What a witness answered that stands against us or can not be used. Its status, and its size where it said one. */
 export class WitnessRefused extends Error {
@@ -183,38 +197,53 @@ export class WitnessRefused extends Error {
 
 /**
  * A witness that is spoken to as c2sp.org/tlog-witness says: `POST <prefix>/add-checkpoint` with the size
- * that it has, the consistency proof from there, and the checkpoint. A witness that is ahead of us has
- * seen a log that we have lost: that is reported each time, and never goes away by itself.
+ * that it has, the consistency proof from there, and the checkpoint. It gives out no checkpoint; but where it
+ * has another size than was said it answers 409 and its own, and so it can be asked. A witness that has seen
+ * more than we have signed has seen a log that we have lost.
  */
 export function httpWitness(
   prefix: string,
   consistency: (from: number, to: number) => Promise<readonly Hash[]>,
   failed: (notice: WitnessNotice) => void,
 ): Witness {
-  let known = 0;
-  return new Deliveries(
-    'http',
-    async ({ size, note }, signal) => {
-      for (let attempt = 1; ; attempt++) {
-        const proof = known === 0 || known === size ? [] : await consistency(known, size);
-        const body = `old ${known}\n${proof.map((hash) => `${base64(hash)}\n`).join('')}\n${note}`;
-        const response = await fetch(`${prefix.replace(/\/+$/, '')}/add-checkpoint`, {
-          method: 'POST',
-          headers: { 'Content-Type': 'text/plain; charset=utf-8' },
-          body,
-          signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]),
-        });
-        const answer = await response.text();
-        if (response.ok) {
-          known = size;
-          return;
-        }
-        const theirs = /^\d{1,15}\n?$/.test(answer) ? Number(answer) : undefined;
-        if (response.status !== 409 || theirs === undefined || theirs > size || attempt > 1)
-          throw new WitnessRefused(response.status, theirs);
-        known = theirs;
+  /** Of the tree that it has seen, as far as it has said. */
+  let seen = 0;
+  const add = async (old: number, proof: readonly Hash[], note: string, signal: AbortSignal) => {
+    const response = await fetch(`${prefix.replace(/\/+$/, '')}/add-checkpoint`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'text/plain; charset=utf-8' },
+      body: `old ${old}\n${proof.map((hash) => `${base64(hash)}\n`).join('')}\n${note}`,
+      signal,
+    });
+    const answer = await response.text();
+    const theirs = /^\d{1,15}\n?$/.test(answer) ? Number(answer) : undefined;
+    if (response.status === 409 && theirs !== undefined) seen = theirs;
+    return { response, theirs };
+  };
+  const deliver = async ({ size, note }: PublishedCheckpoint, signal: AbortSignal) => {
+    for (let attempt = 1; ; attempt++) {
+      const old = Math.min(seen, size);
+      const proof = old === 0 || old === size ? [] : await consistency(old, size);
+      const inTime = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
+      const { response, theirs } = await add(old, proof, note, inTime);
+      if (response.ok) {
+        seen = size;
+        return;
       }
-    },
-    failed,
-  );
+      if (response.status !== 409 || theirs === undefined || theirs > size || attempt > 1)
+        throw new WitnessRefused(response.status, theirs);
+    }
+  };
+  const ask = async (note: string) => {
+    const size = parseCheckpoint(parseNote(note)?.text ?? '')?.size ?? 0;
+    try {
+      // Where it has seen nothing it takes the checkpoint, which extends nothing.
+      const { response, theirs } = await add(0, [], note, AbortSignal.timeout(PATIENCE));
+      if (response.ok) seen = size;
+      else if (theirs === undefined) throw new WitnessRefused(response.status);
+    } catch (error) {
+      failed({ witness: 'http', size, error });
+    }
+  };
+  return new Deliveries('http', deliver, failed, { ask, seen: () => seen });
 }
