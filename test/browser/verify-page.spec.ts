@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import axe from 'axe-core';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { ProvenLog } from '#core/proof/proven-log.js';
 import type { Receipt } from '../support/answers.js';
@@ -176,6 +177,59 @@ described('given verify.html in a browser that has no network', () => {
     expect((await verdict()).overall).toBe('holds');
   });
 
+  describe('for whoever reads it with other means', () => {
+    /** Every rule of axe-core, WCAG 2.2 AA and good practice; each violation with the places that it names. */
+    const violations = async () => {
+      const found = await page.evaluate<Violation[]>(
+        'axe.run(document).then(({ violations }) => violations.map(({ id, nodes }) => ({ id, places: nodes.map(({ html }) => html) })))',
+      );
+      return found.map(({ id, places }) => `${id}: ${places.join(' ')}`);
+    };
+    let bad: Uint8Array;
+    beforeAll(async () => {
+      bad = await changed(zip, 'people/0001/events.ndjson');
+      // Beside the page, not in it: its policy lets no script in.
+      await page.evaluate(axe.source);
+    });
+
+    test.each(
+      (['light', 'dark'] as const).flatMap((scheme) =>
+        (['en', 'de'] as const).flatMap((language) =>
+          (['holds', 'fails'] as const).map((verdict) => [scheme, language, verdict] as const),
+        ),
+      ),
+    )(
+      'nothing stands in the way: %s, %s, a bundle that %s',
+      async (scheme, language, verdictMeant) => {
+        await page.emulateMedia({ colorScheme: scheme });
+        await page.click(`[data-language="${language}"]`);
+        const { overall } = await checked(verdictMeant === 'holds' ? zip : bad);
+        expect(overall).toBe(verdictMeant);
+        expect(await violations()).toEqual([]);
+      },
+    );
+
+    test('a field that has lost its label, and words that are too pale, would be found', async () => {
+      const broken = await page.evaluate<boolean>(`{
+        const label = document.querySelector('label[for="origin"]');
+        label.removeAttribute('for');
+        document.querySelector('.lead').style.color = '#888';
+        document.querySelector('.lead').style.background = '#999';
+        label !== null;
+      }`);
+      expect(broken).toBe(true);
+      const found = (await violations()).map((violation) => violation.split(':')[0]);
+      expect(found).toEqual(expect.arrayContaining(['label', 'color-contrast']));
+      await page.evaluate(`{
+        document.querySelector('label[data-says="origin"]').setAttribute('for', 'origin');
+        document.querySelector('.lead').removeAttribute('style');
+      }`);
+      expect(await violations()).toEqual([]);
+      await page.emulateMedia({ colorScheme: null });
+      await page.click('[data-language="en"]');
+    });
+  });
+
   test('it fits a narrow screen, and asked for nothing but itself', async () => {
     await page.setViewportSize({ width: 320, height: 640 });
     const width = await page.evaluate('document.documentElement.scrollWidth');
@@ -183,6 +237,11 @@ described('given verify.html in a browser that has no network', () => {
     expect(requested.filter((url) => !url.endsWith('/verify.html'))).toEqual([]);
   });
 });
+
+interface Violation {
+  readonly id: string;
+  readonly places: readonly string[];
+}
 
 /** Of a log that nobody has: the example of c2sp.org/signed-note. */
 const OTHER_KEY = 'example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k';
