@@ -45,10 +45,15 @@ export async function checkBundle(bytes, trusted, kept, report) {
     proven(lines(`${folder}events.ndjson`), lines(`${folder}proofs.ndjson`), checkpoint, folder);
   const events = await report.check('events', () => {
     const people = parts.flatMap(logged);
+    const erasures = parts
+      .map((part) => `${part}erasures/`)
+      .filter((folder) => files.has(`${folder}events.ndjson`))
+      .flatMap(logged);
     const catalogue = logged('catalogue/');
-    const indexes = new Set([...people, ...catalogue].map(({ index }) => index));
-    if (indexes.size < people.length + catalogue.length) throw new Error('an event is in it twice');
-    return [`${indexes.size} are in the log, byte for byte`, { people, catalogue }];
+    const all = [...people, ...erasures, ...catalogue];
+    const indexes = new Set(all.map(({ index }) => index));
+    if (indexes.size < all.length) throw new Error('an event is in it twice');
+    return [`${indexes.size} are in the log, byte for byte`, { people, erasures, catalogue }];
   });
   if (events === undefined) return;
 
@@ -60,12 +65,12 @@ export async function checkBundle(bytes, trusted, kept, report) {
     await report.check('streams', () => checkStreams(events.people));
   else report.notShown('streams', `a bundle on the purpose ${manifest.scope.purpose} has gaps`);
   await report.check('notices', () => checkNotices(files, events));
-  await report.check('keys', () => checkKeys(keys(), events.people));
+  await report.check('keys', () => checkKeys(keys(), [...events.people, ...events.erasures]));
   if (manifest.opened)
     await report.check('opened', () =>
       checkOpened(
         parts.flatMap((part) => lines(`${part}opened.ndjson`)),
-        events.people,
+        events,
       ),
     );
 
@@ -145,6 +150,7 @@ function checkContents({ scope, ...manifest }, { parts, checkpoint, events, peop
       throw new Error(`${name}: the manifest says ${manifest[name]}, there is ${number}`);
   const listed = people.map(({ subjectId }) => subjectId);
   const told = events.people.map(({ event }) => event.stream.slice(PERSON.length));
+  if (new Set(listed).size < listed.length) throw new Error('keys.json lists somebody twice');
   if (events.people.some(({ event }) => !event.stream.startsWith(PERSON)))
     throw new Error('among the events of people is one of something else');
   checkSameSet('people with events, and in keys.json', told, listed);
@@ -220,10 +226,12 @@ function checkKeys(keys, people) {
 }
 
 /** What is opened was sealed there, and of who is erased nothing is opened. What it says is the organisation's word. */
-function checkOpened(opened, people) {
+function checkOpened(opened, { people, erasures }) {
   const events = new Map(people.map(({ event }) => [event.id, event]));
   const gone = new Set(
-    people.filter(({ event }) => event.type === 'KeyDestroyed').map(({ event }) => event.stream),
+    [...people, ...erasures]
+      .filter(({ event }) => event.type === 'KeyDestroyed')
+      .map(({ event }) => event.stream),
   );
   let fields = 0;
   for (const { eventId, data } of opened.map((line) => JSON.parse(line))) {

@@ -132,6 +132,8 @@ describe('given Ida, who gave consent and took it back, and others beside her', 
   test('it has her events byte for byte, the words she was shown, records and timelines', async () => {
     const files = await filesIn(sealed);
     expect([...files.keys()]).toEqual([
+      'checkpoint',
+      'verify.html',
       `${PART}/events.ndjson`,
       `${PART}/proofs.ndjson`,
       `${PART}/keys.json`,
@@ -143,8 +145,6 @@ describe('given Ida, who gave consent and took it back, and others beside her', 
       'catalogue/events.ndjson',
       'catalogue/proofs.ndjson',
       expect.stringMatching(/^notices\/[0-9a-f]{64}\.txt$/),
-      'checkpoint',
-      'verify.html',
       'manifest.json',
       'manifest.json.sha256',
     ]);
@@ -413,6 +413,8 @@ describe('given Ida, who gave consent and took it back, and others beside her', 
   });
 
   test('when she is erased, then the old bundle still holds, and a new one shows what was kept', async () => {
+    const idaErasedAfter = new Date().toISOString();
+    await sleep(5);
     const asked = await ledger.api.post<Operation>(`/v1/subjects/${ida}/erasure`, {
       ground: 'consent-withdrawn',
     });
@@ -440,6 +442,40 @@ describe('given Ida, who gave consent and took it back, and others beside her', 
     expect(textOf(after, `${PART}/timeline.de.html`)).toContain(
       'Gelöscht: Schlüssel vernichtet am',
     );
+
+    // Keys are as they are when a bundle is made, whatever day it is about: the event came after that day.
+    const then = await bundle({
+      subjects: [ida, other],
+      reveal: true,
+      period: { to: idaErasedAfter },
+    });
+    const earlier = await filesIn(then);
+    expect(textOf(earlier, events)).not.toContain('KeyDestroyed');
+    expect(JSON.parse(textOf(earlier, `${PART}/keys.json`))).toEqual(
+      expect.arrayContaining([keys[0], { subjectId: other, status: 'held' }]),
+    );
+    const erasures = linesOf<Envelope>(earlier, `${PART}/erasures/events.ndjson`);
+    expect(erasures.map(({ type, stream }) => [type, stream])).toEqual([
+      ['KeyDestroyed', `subject-${ida}`],
+    ]);
+    expect(failing(await verified(then, trusted))).toEqual([]);
+    const denied = await forged(then, (files) => {
+      const text = textOf(files, `${PART}/keys.json`);
+      const held = text.replace(/"destroyed",[^}]*/, '"held" ');
+      files.set(`${PART}/keys.json`, Buffer.from(held));
+    });
+    const unlisted = await forged(then, (files) => {
+      files.set(
+        `${PART}/keys.json`,
+        Buffer.from(JSON.stringify([{ subjectId: other, status: 'held' }])),
+      );
+    });
+    const unproved = await forged(then, (files) => {
+      files.delete(`${PART}/erasures/events.ndjson`);
+      files.delete(`${PART}/erasures/proofs.ndjson`);
+    });
+    for (const lie of [denied, unlisted, unproved])
+      expect(failing(await verified(lie, trusted)).map(({ check }) => check)).toEqual(['keys']);
 
     await ledger.runtime.vault.rotate();
     const later = JSON.parse(

@@ -426,6 +426,18 @@ export function describeEventStore(name: string, make: () => Promise<StoreUnderT
         expect(await store.read(sampleStream())).toEqual([]);
       });
 
+      test('a stream piece by piece', async () => {
+        const [stream] = await streamWith(5);
+        const piece = async (fromRevision: number, limit: number) =>
+          (await store.read(stream, { fromRevision, limit })).map(({ revision }) => revision);
+        expect(await piece(0, 2)).toEqual([0, 1]);
+        expect(await piece(2, 2)).toEqual([2, 3]);
+        expect(await piece(4, 2)).toEqual([4]);
+        expect(await piece(5, 2)).toEqual([]);
+        expect(await piece(0, 5)).toEqual([0, 1, 2, 3, 4]);
+        expect(await store.read(sampleStream(), { limit: 1 })).toEqual([]);
+      });
+
       test('several streams up to a position', async () => {
         const [one] = await streamWith(2);
         const [two, , { position }] = await streamWith(2);

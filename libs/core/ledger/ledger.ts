@@ -20,6 +20,7 @@ import {
   type NewEvent,
   OutcomeUnknown,
   type ReadAllOptions,
+  type ReadOptions,
   type StoredEvent,
   WrongExpectedRevision,
 } from './port.js';
@@ -132,9 +133,10 @@ export class Ledger {
     });
   }
 
-  /** One stream, in order; empty where there is none. */
-  async read(stream: StreamName): Promise<readonly Recorded[]> {
-    return this.decodeStream(await answering(() => this.store.read(stream)));
+  /** One stream, in order, or a piece of it; empty where there is none. */
+  async read(stream: StreamName, options?: ReadOptions): Promise<readonly Recorded[]> {
+    const found = await answering(() => this.store.read(stream, options));
+    return this.decodeStream(found, options?.fromRevision);
   }
 
   /** Several streams at once, up to and including `upTo` where given; an entry for each. */

@@ -9,6 +9,7 @@ import {
   LedgerCorrupt,
   type Page,
   type ReadAllOptions,
+  type ReadOptions,
   type StoredEvent,
 } from './port.js';
 
@@ -68,10 +69,7 @@ export class MovedStore implements EventStore {
     };
   }
 
-  async read(
-    stream: StreamName,
-    options?: { fromRevision?: number },
-  ): Promise<readonly StoredEvent[]> {
+  async read(stream: StreamName, options?: ReadOptions): Promise<readonly StoredEvent[]> {
     return (await this.store.read(stream, options)).map(this.shift);
   }
 

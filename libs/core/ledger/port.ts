@@ -23,8 +23,12 @@ export interface EventStore {
    */
   append(request: AppendRequest): Promise<Appended>;
 
-  /** One stream's events from `fromRevision` (default 0) in order; empty where there is no such stream. */
-  read(stream: StreamName, options?: { fromRevision?: number }): Promise<readonly StoredEvent[]>;
+  /**
+   * One stream's events from `fromRevision` (default 0) in order; empty where there is no such stream.
+   * - MUST give at most `limit` of them where given; fewer MUST mean that the stream ended there, as of some
+   *   moment of the call.
+   */
+  read(stream: StreamName, options?: ReadOptions): Promise<readonly StoredEvent[]>;
 
   /**
    * Several streams at once, each in order of revision, up to and including `upTo` where given.
@@ -109,6 +113,12 @@ export interface StoredEvent {
   readonly position: Position;
   /** Canonical JSON (RFC 8785) of every envelope field but the position. */
   readonly bytes: Uint8Array;
+}
+
+export interface ReadOptions {
+  readonly fromRevision?: number;
+  /** At least 1. */
+  readonly limit?: number;
 }
 
 export interface ReadAllOptions {

@@ -201,7 +201,7 @@ export class Appends {
     position: Position,
   ): Promise<Appended['events']> {
     if (first === last) return [{ revision: last, position }];
-    return (await this.reading.stream(stream, first, position)).map(placeOf);
+    return (await this.reading.stream(stream, first, { upTo: position })).map(placeOf);
   }
 }
 

@@ -13,6 +13,7 @@ import {
   LedgerUnavailable,
   type Page,
   type ReadAllOptions,
+  type ReadOptions,
   type StoredEvent,
 } from '../port.js';
 import type { TimeMarks } from '../time-marks.js';
@@ -95,9 +96,9 @@ export class KurrentLedger implements EventStore {
 
   async read(
     stream: StreamName,
-    { fromRevision = 0 }: { fromRevision?: number } = {},
+    { fromRevision = 0, limit }: ReadOptions = {},
   ): Promise<readonly StoredEvent[]> {
-    const events = await this.reading.stream(stream, fromRevision);
+    const events = await this.reading.stream(stream, fromRevision, { limit });
     this.known.note(stream, events);
     return events;
   }

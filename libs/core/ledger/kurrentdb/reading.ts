@@ -47,15 +47,19 @@ export class Reading {
     private readonly startBefore: (position: Position) => Promise<Position>,
   ) {}
 
-  /** A stream's events in order; up to and including `upTo` where given. */
+  /** A stream's events in order; up to and including `upTo`, and at most `limit`, where given. */
   async stream(
     stream: StreamName,
     fromRevision: number,
-    upTo: Position = LAST,
+    { upTo = LAST, limit = Infinity }: { upTo?: Position; limit?: number } = {},
   ): Promise<StoredEvent[]> {
     const found: StoredEvent[] = [];
     for (let from = fromRevision; ;) {
-      const request = streamForwards(this.prefix + stream, from, MOST);
+      const request = streamForwards(
+        this.prefix + stream,
+        from,
+        Math.min(MOST, limit - found.length),
+      );
       const { events, lastRevision, notFound } = await this.read(request, isWhole);
       for (const event of events) {
         if (comparePositions(event.position, upTo) > 0) return found;
@@ -63,6 +67,7 @@ export class Reading {
       }
       from += events.length;
       if (notFound || events.length === 0 || from > (lastRevision ?? -1)) return found;
+      if (found.length >= limit) return found;
     }
   }
 
@@ -75,7 +80,7 @@ export class Reading {
     const open = [...found.keys()];
     const lane = async () => {
       for (let stream = open.pop(); stream !== undefined; stream = open.pop())
-        found.set(stream, await this.stream(stream, 0, upTo));
+        found.set(stream, await this.stream(stream, 0, { upTo }));
     };
     await Promise.all(Array.from({ length: LANES }, lane));
     return found;

@@ -16,6 +16,7 @@ import {
   type NewEvent,
   type Page,
   type ReadAllOptions,
+  type ReadOptions,
   type StoredEvent,
   WrongExpectedRevision,
 } from '../port.js';
@@ -69,10 +70,11 @@ export class MemoryLedger implements EventStore {
 
   async read(
     stream: StreamName,
-    { fromRevision = 0 }: { fromRevision?: number } = {},
+    { fromRevision = 0, limit = Infinity }: ReadOptions = {},
   ): Promise<readonly StoredEvent[]> {
     await this.open();
-    return (this.streams.get(stream) ?? []).slice(fromRevision).map(copy);
+    const events = this.streams.get(stream) ?? [];
+    return events.slice(fromRevision, fromRevision + limit).map(copy);
   }
 
   async readMany(

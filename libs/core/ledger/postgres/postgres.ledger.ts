@@ -20,6 +20,7 @@ import {
   LedgerUnavailable,
   type Page,
   type ReadAllOptions,
+  type ReadOptions,
   type StoredEvent,
 } from '../port.js';
 import { WakeUp } from '../wake-up.js';
@@ -29,7 +30,7 @@ import { Hints } from './hints.js';
 import { type PageStatement, smallPage, wholePage, windowPage } from './pages.sql.js';
 import { type Connecting, readingSessions } from './sessions.js';
 import { SharedReading } from './shared-reading.js';
-import { type ReadRow, readStreams, storedIn, StreamReads } from './stream-reads.js';
+import { LAST_REVISION, type ReadRow, readStreams, storedIn, StreamReads } from './stream-reads.js';
 
 /** All times in milliseconds. */
 export interface PostgresLedgerOptions extends Partial<Connecting> {
@@ -75,8 +76,8 @@ export class PostgresLedger implements EventStore {
   private readonly readers: pg.Pool;
   private readonly appends: AppendQueue;
   private readonly hints: Hints;
-  private readonly streamReads = new StreamReads((streams, fromRevisions) =>
-    this.ask<ReadRow>('read_streams', readStreams, [streams, fromRevisions, LAST]),
+  private readonly streamReads = new StreamReads((streams, fromRevisions, toRevisions) =>
+    this.ask<ReadRow>('read_streams', readStreams, [streams, fromRevisions, toRevisions, LAST]),
   );
   private readonly followed = new SharedReading((after, options) => this.readPage(after, options));
   private readonly wakeUp = new WakeUp();
@@ -101,9 +102,10 @@ export class PostgresLedger implements EventStore {
 
   async read(
     stream: StreamName,
-    { fromRevision = 0 }: { fromRevision?: number } = {},
+    { fromRevision = 0, limit = Infinity }: ReadOptions = {},
   ): Promise<readonly StoredEvent[]> {
-    return this.streamReads.read(stream, fromRevision);
+    const toRevision = Math.min(fromRevision + limit - 1, LAST_REVISION);
+    return this.streamReads.read(stream, fromRevision, toRevision);
   }
 
   async readMany(
@@ -112,7 +114,12 @@ export class PostgresLedger implements EventStore {
   ): Promise<ReadonlyMap<StreamName, readonly StoredEvent[]>> {
     const found = new Map<StreamName, StoredEvent[]>(streams.map((stream) => [stream, []]));
     const asked = [...found.keys()];
-    const values = [asked, asked.map(() => 0), earlierOf(upTo, LAST)];
+    const values = [
+      asked,
+      asked.map(() => 0),
+      asked.map(() => LAST_REVISION),
+      earlierOf(upTo, LAST),
+    ];
     for (const row of await this.ask<ReadRow>('read_streams', readStreams, values))
       found.get(row.stream)?.push(storedIn(row));
     return found;

@@ -4,6 +4,7 @@ import type { StoredEvent } from '../port.js';
 interface Read {
   readonly stream: StreamName;
   readonly fromRevision: number;
+  readonly toRevision: number;
   resolve(events: StoredEvent[]): void;
   reject(error: unknown): void;
 }
@@ -17,14 +18,18 @@ export function storedIn({ stream, revision, position, bytes }: ReadRow): Stored
   return { stream, revision, position, bytes };
 }
 
-/** $1 streams, $2 the revision each is read from, $3 the last position. Events of one read are in order. */
+/** The largest revision that a stream can have. */
+export const LAST_REVISION = 2_147_483_647;
+
+/** $1 streams, $2 and $3 the revisions each is read from and to, $4 the last position. Events of one read are in order. */
 export const readStreams = `
 select r.number::int - 1 as read, e.stream, e.revision, e.position, e.bytes
-  from unnest($1::text[], $2::int[]) with ordinality r(stream, from_revision, number)
+  from unnest($1::text[], $2::int[], $3::int[])
+    with ordinality r(stream, from_revision, to_revision, number)
   cross join lateral (
     select stream, revision, position, bytes from ledger.events
       where (stream, revision) >= (r.stream, r.from_revision)
-        and (stream, revision) <= (r.stream, 2147483647) and position <= $3
+        and (stream, revision) <= (r.stream, r.to_revision) and position <= $4
       order by stream, revision offset 0
   ) e
 `;
@@ -45,12 +50,17 @@ export class StreamReads {
     private readonly query: (
       streams: readonly StreamName[],
       fromRevisions: readonly number[],
+      toRevisions: readonly number[],
     ) => Promise<readonly ReadRow[]>,
   ) {}
 
-  read(stream: StreamName, fromRevision: number): Promise<readonly StoredEvent[]> {
+  read(
+    stream: StreamName,
+    fromRevision: number,
+    toRevision: number,
+  ): Promise<readonly StoredEvent[]> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ stream, fromRevision, resolve, reject });
+      this.waiting.push({ stream, fromRevision, toRevision, resolve, reject });
       if (this.lanes < LANES) void this.work();
     });
   }
@@ -68,6 +78,7 @@ export class StreamReads {
       const rows = await this.query(
         reads.map(({ stream }) => stream),
         reads.map(({ fromRevision }) => fromRevision),
+        reads.map(({ toRevision }) => toRevision),
       );
       const found: StoredEvent[][] = reads.map(() => []);
       for (const row of rows) found[row.read]?.push(storedIn(row));

@@ -11,6 +11,18 @@ import type { LegalBasis } from '#domains/purposes/domain/purposes.events.js';
 
 export type { LegalBasis };
 
+/** What the events about a consent amount to at a moment; no event holds it. */
+export type ConsentStatus =
+  | 'requested'
+  | 'given'
+  | 'refused'
+  | 'withdrawn'
+  | 'expired'
+  | 'invalidated'
+  | 'unknown'
+  | 'evidence-missing'
+  | 'confirmation-pending';
+
 /** What was put on record beside a declaration; evidence and comment with an interaction's first event only. */
 export interface Testimony {
   /** Where it was made: a code of the organisation's own. */

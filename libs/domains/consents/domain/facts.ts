@@ -1,6 +1,7 @@
 import type { EventId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
-import { ignored, model } from '#core/kernel/model.js';
+import type { Recorded } from '#core/kernel/event.js';
+import { evolve, ignored, model } from '#core/kernel/model.js';
 import type { Position } from '#core/kernel/position.js';
 import type { ErasureEvent } from '#domains/erasure/domain/erasure.events.js';
 import type { PreferenceEvent } from '#domains/preferences/domain/preferences.events.js';
@@ -298,3 +299,57 @@ export const personFacts = model<
     ErasureCompleted: ignored,
   },
 });
+
+/** Events that are folded at a time. */
+const PIECE = 500;
+
+/**
+ * The facts of a stream of any length, read as it comes. What `fold` gives, in time that grows with the
+ * stream: a state is never changed, so a fact behind thousands of others copies the list of them. Here
+ * pieces are folded by themselves and their lists, which only grow, are put behind one another at the end.
+ */
+export async function factsOfMany(
+  events: Iterable<Recorded> | AsyncIterable<Recorded>,
+  piece = PIECE,
+): Promise<PersonFacts> {
+  const pieces: PersonFacts[] = [];
+  let facts = personFacts.initial;
+  let count = 0;
+  for await (const event of events) {
+    if (count > 0 && count % piece === 0) {
+      pieces.push(facts);
+      facts = { ...personFacts.initial, ...onceOf(facts) };
+    }
+    facts = evolve(personFacts, facts, event);
+    count++;
+  }
+  return joined([...pieces, facts]);
+}
+
+/** What a later event can change, and not only add to. */
+function onceOf({ registered, erased, contactPoints }: PersonFacts) {
+  return { registered, erased, contactPoints };
+}
+
+/** Of pieces that each began with what can change as the one before them left it. */
+function joined(pieces: readonly PersonFacts[]): PersonFacts {
+  const purposes = noPurposes();
+  const keys = new Set(pieces.flatMap((piece) => Object.keys(piece.purposes)));
+  for (const key of keys) {
+    const facts = pieces.map((piece) => factsOf(piece, key));
+    purposes[key] = {
+      consent: facts.flatMap(({ consent }) => consent),
+      bases: facts.flatMap(({ bases }) => bases),
+      objections: facts.flatMap(({ objections }) => objections),
+      swaps: facts.flatMap(({ swaps }) => swaps),
+      announced: facts.flatMap(({ announced }) => announced),
+    };
+  }
+  return {
+    ...onceOf(pieces.at(-1) as PersonFacts),
+    purposes,
+    marketing: pieces.flatMap(({ marketing }) => marketing),
+    restrictions: pieces.flatMap(({ restrictions }) => restrictions),
+    topics: pieces.flatMap(({ topics }) => topics),
+  };
+}

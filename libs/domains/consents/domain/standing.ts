@@ -1,6 +1,7 @@
 import { BEGINNING, END_OF_TIME, type Instant } from '#core/kernel/instant.js';
 import { comparePositions } from '#core/kernel/position.js';
 import type { LegalBasis, PurposeDefinition } from '#domains/purposes/domain/purposes.events.js';
+import type { ConsentStatus } from './consents.events.js';
 import {
   type ConsentFact,
   factsOf,
@@ -54,17 +55,6 @@ export type StandingRules = Pick<
   'key' | 'marketing' | 'minimumEvidence' | 'doubleOptIn'
 >;
 
-export type ConsentStatus =
-  | 'requested'
-  | 'given'
-  | 'refused'
-  | 'withdrawn'
-  | 'expired'
-  | 'invalidated'
-  | 'unknown'
-  | 'evidence-missing'
-  | 'confirmation-pending';
-
 export interface BasisState {
   readonly basis: LegalBasis;
   readonly status: ConsentStatus | 'established' | 'asserted' | 'objected' | 'upheld' | 'ended';
@@ -93,8 +83,13 @@ export interface Standing {
 
 /** All spans in order of time; the first begins with the first fact that bears on the purpose. */
 export function standingOf(person: PersonFacts, rules: StandingRules): Standing[] {
+  return [...standings(person, rules)];
+}
+
+/** The same, one after the other: of a long life only what is looked for need be kept. */
+export function* standings(person: PersonFacts, rules: StandingRules): Generator<Standing> {
   const sweep = new Sweep(rules);
-  const spans: Standing[] = [];
+  let last: Standing | undefined;
   const moves = movesOf(person, rules);
   moves.sort(
     (a, b) =>
@@ -107,10 +102,10 @@ export function standingOf(person: PersonFacts, rules: StandingRules): Standing[
     const at = (moves[i] as Move).at;
     for (; i < moves.length && (moves[i] as Move).at === at; i++) sweep.make(moves[i] as Move);
     const span = sweep.standingAt(at);
-    const last = spans.at(-1);
-    if (!last || !sameStanding(last, span)) spans.push(span);
+    if (last && sameStanding(last, span)) continue;
+    last = span;
+    yield span;
   }
-  return spans;
 }
 
 /** What held at `asOf`: the last span that began at or before it. */

@@ -1,8 +1,7 @@
 import { type IQueryHandler, QueryBus, QueryHandler } from '@nestjs/cqrs';
-import { fold } from '#core/kernel/model.js';
 import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
-import { personFacts } from '../domain/facts.js';
-import { standingOf } from '../domain/standing.js';
+import { factsOfMany } from '../domain/facts.js';
+import { standings } from '../domain/standing.js';
 import {
   AskConsentHistory,
   type ConsentHistory,
@@ -15,15 +14,15 @@ export class AnswerConsentHistory implements IQueryHandler<AskConsentHistory> {
 
   async execute({ stream, asOf, knownAt }: AskConsentHistory): Promise<ConsentHistory> {
     const { purposes } = await this.queries.execute(new AskPrivacyCentre(knownAt));
-    const facts = fold(personFacts, stream);
+    const facts = await factsOfMany(stream);
     return Object.values(purposes).flatMap((rules) => {
       if (!facts.purposes[rules.key]) return [];
-      const states = standingOf(facts, rules)
-        .filter(({ from }) => from <= asOf)
-        .flatMap(
-          ({ bases }) => (bases.find(({ basis }) => basis === 'consent') as ConsentState) ?? [],
-        )
-        .filter((state, at, all) => !isRepetition(state, all[at - 1]));
+      const states: ConsentState[] = [];
+      for (const { from, bases } of standings(facts, rules)) {
+        if (from > asOf) break;
+        const state = bases.find(({ basis }) => basis === 'consent') as ConsentState | undefined;
+        if (state && !isRepetition(state, states.at(-1))) states.push(state);
+      }
       return states.length === 0 ? [] : [{ purpose: rules.key, states }];
     });
   }

@@ -4,7 +4,8 @@
  *   people/0001/events.ndjson   one event a line, the bytes exactly as they are stored, a line feed after each
  *   people/0001/proofs.ndjson   a line for each of them: {index, hashes}, its path to the root of the checkpoint
  *   people/0001/opened.ndjson   {eventId, data}: personal fields in the clear; only where somebody may see them
- *   people/0001/keys.json       whose keys are destroyed, since when, and when every copy was gone
+ *   people/0001/keys.json       whose keys are destroyed, since when, and when every copy was gone, as of `createdAt`
+ *   people/0001/erasures/events.ndjson, proofs.ndjson   the events that show it, where they are not among those above
  *   people/0001/records.jsonld  ISO/IEC TS 27560 consent records and receipts
  *   people/0001/timeline.en.html, timeline.de.html, timeline.en.pdf, timeline.de.pdf
  *   catalogue/events.ndjson     the purposes, notices and settings that the events name, likewise
@@ -17,8 +18,9 @@
  *   manifest.json               SHA-256 of every file above
  *   manifest.json.sha256
  *
- * People come in the order of their ids, each with their whole stream in one part; a part has as many people
- * as fit into some hundred events. Not every bundle has every file.
+ * People come in the order of their ids; a part has as many people as fit into some hundred events, and a
+ * person who has more goes on in the parts that follow. keys.json lists those who end in the part, and a
+ * consent record that goes on keeps its `@id`. Not every bundle has every file.
  */
 export const FORMAT = 'consent-ledger/evidence/1';
 
@@ -29,6 +31,8 @@ export const EARLIER = 'earlier-checkpoint';
 export const CONSISTENCY = 'consistency';
 export const VERIFY_PAGE = 'verify.html';
 export const CATALOGUE = 'catalogue';
+/** Of a part. */
+export const ERASURES = 'erasures';
 
 export function partOf(number: number): string {
   return `people/${String(number).padStart(4, '0')}`;

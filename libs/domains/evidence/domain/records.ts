@@ -1,7 +1,7 @@
 import type { Recorded } from '#core/kernel/event.js';
 import type { ReceiptId, SubjectId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
-import type { NoticeShown } from '#domains/consents/domain/consents.events.js';
+import type { ConsentStatus, NoticeShown } from '#domains/consents/domain/consents.events.js';
 import type { Controller, PurposeDefinition } from '#domains/purposes/domain/purposes.events.js';
 import { CONTEXT, type DpvTerm, type Node } from './vocabulary.js';
 
@@ -24,28 +24,21 @@ export interface ConsentState {
   readonly event: { readonly id: string };
 }
 
-type ConsentStatus =
-  | 'requested'
-  | 'given'
-  | 'refused'
-  | 'withdrawn'
-  | 'expired'
-  | 'invalidated'
-  | 'unknown'
-  | 'evidence-missing'
-  | 'confirmation-pending';
-
 export interface ConsentOfPerson {
   readonly purpose: PurposeDefinition & { readonly purposeId: string; readonly revision: number };
-  /** In order of time, at least one. */
+  /** In order of time; of a piece those that rest on its events, and perhaps none. */
   readonly states: readonly ConsentState[];
+  /** Whether the record began with an earlier piece. */
+  readonly begun?: boolean;
 }
 
 /** A random-looking UUID of version 4 that is always the same for the same text. */
 export type UuidOf = (text: string) => string;
 
+/** A person, or a piece of one who has more events than one document should hold. */
 export interface RecordsInput {
   readonly subjectId: SubjectId;
+  /** All that were ever spoken of, also where no state of theirs is in this piece. */
   readonly consents: readonly ConsentOfPerson[];
   /** The person's events that the states rest on, and more. */
   readonly events: readonly Recorded[];
@@ -53,30 +46,42 @@ export interface RecordsInput {
   readonly uuidOf: UuidOf;
 }
 
-/** A record for each purpose for which consent was ever spoken of, a receipt for each interaction that did. */
-export function recordsDocument(input: RecordsInput): RecordsDocument {
-  const records = input.consents.map((consent) => recordOf(consent, input));
-  return { '@context': CONTEXT, '@graph': [...records, ...receiptsOf(input)] };
+export function recordsDocument(nodes: readonly Node[]): RecordsDocument {
+  return { '@context': CONTEXT, '@graph': nodes };
 }
 
-function recordOf({ purpose, states }: ConsentOfPerson, input: RecordsInput): Node {
+/**
+ * A record for each purpose for which consent was ever spoken of, a receipt for each interaction that did. A
+ * record that began with an earlier piece goes on under the same `@id`, which makes it one again (RDF 1.1
+ * Semantics, 4.1: the graphs of several documents are merged).
+ */
+export function recordsOf(input: RecordsInput): Node[] {
+  const stated = input.consents.filter(({ states }) => states.length > 0);
+  const records = stated.map((consent) => recordOf(consent, input));
+  return [...records, ...receiptsOf(input)];
+}
+
+function recordOf({ purpose, states, begun }: ConsentOfPerson, input: RecordsInput): Node {
   const { subjectId, events, uuidOf } = input;
   const id = uuidOf(`record ${subjectId} ${purpose.purposeId}`);
   const byId = new Map(events.map((event) => [event.id as string, event]));
   const rests = states.flatMap((state) => byId.get(state.event.id) ?? []);
   const notices = noticesIn(rests);
   const controllers = input.controllers.filter(({ key }) => purpose.controllers.includes(key));
-  return without({
-    '@id': `urn:uuid:${id}`,
-    '@type': 'dpv:ConsentRecord',
+  const head = {
     'dct:identifier': id,
     'dpv:hasIdentifier': id,
     'dct:created': rests.map(({ recordedAt }) => recordedAt).sort()[0],
     'dpv:hasDataSubject': { '@id': urnOf(subjectId), '@type': 'dpv:DataSubject' },
-    'dpv:hasNotice': notices.length === 0 ? undefined : notices,
     'dpv:hasApplicableLaw': 'legal-eu:law-GDPR',
     'dpv:hasProcess': [processOf(purpose, controllers)],
     'dpv:hasEntity': controllers.map(entityOf),
+  };
+  return without({
+    '@id': `urn:uuid:${id}`,
+    '@type': 'dpv:ConsentRecord',
+    ...(begun ? {} : head),
+    'dpv:hasNotice': notices.length === 0 ? undefined : notices,
     'dpv:hasConsentStatus': states.map((state) => statusOf(state, purpose, byId, controllers)),
   });
 }

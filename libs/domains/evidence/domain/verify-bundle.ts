@@ -20,6 +20,7 @@ import {
   CHECKPOINT,
   CONSISTENCY,
   EARLIER,
+  ERASURES,
   FORMAT,
   type KeyStatus,
   type Manifest,
@@ -301,30 +302,37 @@ class Bundle {
   private async people(): Promise<void> {
     const manifest = this.manifest as Manifest;
     const [events, streams, keys] = [new Flaws('events'), new Flaws('streams'), new Flaws('keys')];
-    let [people, counted, destroyed] = [0, 0, 0];
-    let lastPerson = '';
+    let [people, counted, listed] = [0, 0, 0];
+    const ends = new Map<string, string>();
+    // A person may go on in the next part.
+    let before: Leaf | undefined;
     for (let number = 1; number <= manifest.parts; number++) {
       this.progress(number - 1, manifest.parts);
       const part = partOf(number);
       const found = await this.leaves(part, events);
       counted += found.length;
-      let before: Leaf | undefined;
-      const ends = new Map<string, string>();
       for (const leaf of found) {
         const first = leaf.stream !== before?.stream;
         if (first) {
           people++;
-          if (leaf.stream <= lastPerson)
+          if (before && leaf.stream <= before.stream)
             streams.add(`${leaf.stream} is there twice`, `${leaf.stream} steht zweimal da`);
-          lastPerson = leaf.stream;
         }
         this.inOrder(leaf, first ? undefined : before, streams);
         this.destruction(leaf, ends);
         before = leaf;
       }
-      destroyed += ends.size;
-      await this.keysOf(part, ends, keys);
+      const erasures = `${part}/${ERASURES}`;
+      if (this.archive.has(`${erasures}/events.ndjson`))
+        for (const leaf of await this.leaves(erasures, events)) this.destruction(leaf, ends);
+      listed += await this.keysOf(part, ends, keys);
     }
+    const destroyed = ends.size;
+    if (listed !== people)
+      keys.add(
+        `of ${people} people there is an entry for ${listed}`,
+        `zu ${people} Personen gibt es ${listed} Angaben`,
+      );
     await this.leaves(CATALOGUE, events);
     if (people !== manifest.people || counted !== manifest.events)
       streams.add(
@@ -393,14 +401,15 @@ class Bundle {
       ends.set(stream.slice(stream.indexOf('-') + 1), String(data['destroyedAt']));
   }
 
+  /** How many people are listed. */
   private async keysOf(
     part: string,
     ends: ReadonlyMap<string, string>,
     flaws: Flaws,
-  ): Promise<void> {
+  ): Promise<number> {
     const text = await this.text(`${part}/keys.json`, flaws);
     const listed = text === undefined ? undefined : jsonIn(text);
-    if (!Array.isArray(listed)) return;
+    if (!Array.isArray(listed)) return 0;
     for (const status of listed as readonly KeyStatus[]) {
       const ended = ends.get(status.subjectId);
       const said = status.status === 'destroyed' ? status.destroyedAt : undefined;
@@ -410,6 +419,7 @@ class Bundle {
           `zu ${status.subjectId} steht ${said ?? 'vorhanden'}, die Ereignisse sagen ${ended ?? 'vorhanden'}`,
         );
     }
+    return listed.length;
   }
 
   /** The events of a folder, each proved to be in the tree. */

@@ -22,9 +22,10 @@ import { AskKeyEpochs } from '#domains/erasure/queries/key-epochs.message.js';
 import type { NoticePublished } from '#domains/purposes/domain/purposes.events.js';
 import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
 import type { KeyStatus, OpenedLine, ProofLine, Scope } from '../domain/bundle.js';
-import type { RecordsDocument } from '../domain/records.js';
+import { recordsDocument, type RecordsDocument } from '../domain/records.js';
+import type { Node } from '../domain/vocabulary.js';
 import { STORED_STREAMS, type StoredStreams } from './evidence.tokens.js';
-import { recordsOf } from './records.js';
+import { consentsOf, recordsByPiece } from './records.js';
 
 export type { KeyStatus, OpenedLine, ProofLine, RecordsDocument, Scope, Words };
 export {
@@ -32,6 +33,7 @@ export {
   CHECKPOINT,
   CONSISTENCY,
   EARLIER,
+  ERASURES,
   FORMAT,
   type Manifest,
   MANIFEST,
@@ -52,7 +54,7 @@ export interface EvidenceAsked {
   readonly since?: string;
 }
 
-/** Proof of what is on record, a part of it at a time: memory holds one part, whatever there is. */
+/** Proof of what is on record, a part of it at a time: memory holds one part, whatever there is of whomever. */
 export interface Evidence {
   readonly scope: Scope;
   readonly opened: boolean;
@@ -79,13 +81,19 @@ export interface Part extends Leaves {
   readonly people: readonly PersonToldOf[];
   /** Undefined where personal fields stay sealed. */
   readonly opened?: readonly OpenedLine[];
+  /** Of those whose events end in this part. */
   readonly keys: readonly KeyStatus[];
+  /** The destructions of keys that are not among the events: they came after the period. */
+  readonly erasures: Leaves;
   readonly records: RecordsDocument;
 }
 
+/** A person, or the events of one who has too many for one part that lie in this one. */
 export interface PersonToldOf {
   readonly subjectId: SubjectId;
   readonly key: KeyStatus;
+  /** Whether the person began in an earlier part. */
+  readonly continued: boolean;
   readonly items: readonly ItemToldOf[];
 }
 
@@ -118,9 +126,9 @@ export class GatherEvidence extends Query<Evidence> {
 
 /** At most so many people are in one bundle: their ids are held in memory. */
 const MOST_PEOPLE = 100_000;
-/** A part is closed once it has so many events. */
+/** A part is closed once it has so many events, and of one person no more are read at once. */
 const PART = 400;
-/** People whose streams are read at once. */
+/** People whose first events are read at once. */
 const AT_ONCE = 50;
 const PAGE = 500;
 /** How long events that are not sealed yet are waited for, in milliseconds. */
@@ -148,20 +156,21 @@ export class GatherEvidenceHandler implements IQueryHandler<GatherEvidence> {
     const people = asked.subjects
       ? [...new Set(asked.subjects)].sort()
       : await this.everybody(asked, end);
-    if (asked.subjects) await this.mustBeRegistered(people, asked.subjects);
+    if (asked.subjects) await this.mustBeRegistered(people, asked.subjects, end);
     const checkpoint = await this.sealed(head);
     const earlier = since && (await this.extended(since, asked.since as string, checkpoint));
     await this.recordLooks(asked, people, end, reader);
     const named = new Named();
+    const createdAt = this.clock.now();
     const scope: Scope = { subjects: asked.subjects && people, purpose, period };
     return {
       scope,
       opened: reveal,
-      createdAt: this.clock.now(),
+      createdAt,
       log: await this.log.identity(),
       checkpoint,
       earlier,
-      parts: () => this.parts(people, asked, end, checkpoint, named),
+      parts: () => this.parts(people, asked, { createdAt, end, checkpoint, named }),
       catalogue: () => this.catalogueOf(named, checkpoint),
     };
   }
@@ -180,17 +189,20 @@ export class GatherEvidenceHandler implements IQueryHandler<GatherEvidence> {
   private async mustBeRegistered(
     people: readonly SubjectId[],
     asked: readonly SubjectId[],
+    end: Position,
   ): Promise<void> {
-    for (let at = 0; at < people.length; at += AT_ONCE) {
-      const streams = people.slice(at, at + AT_ONCE).map((id) => streamOf('subject', id));
-      for (const [stream, events] of await this.store.readMany(streams))
-        if (events.length === 0)
+    for (let at = 0; at < people.length; at += AT_ONCE)
+      await Promise.all(
+        people.slice(at, at + AT_ONCE).map(async (id) => {
+          const [first] = await this.store.read(streamOf('subject', id), { limit: 1 });
+          if (first && comparePositions(first.position, end) <= 0) return;
           throw invalid({
-            pointer: `/subjects/${asked.indexOf(ownerOf(stream) as SubjectId)}`,
+            pointer: `/subjects/${asked.indexOf(id)}`,
             code: 'unknown-subject',
-            detail: 'there is no such person',
+            detail: first ? 'nothing was recorded of them by then' : 'there is no such person',
           });
-    }
+        }),
+      );
   }
 
   /** Everybody of whom something was recorded for the purpose, in the period. */
@@ -290,59 +302,123 @@ export class GatherEvidenceHandler implements IQueryHandler<GatherEvidence> {
   private async *parts(
     people: readonly SubjectId[],
     asked: EvidenceAsked,
-    end: Position,
-    checkpoint: Sealed,
-    named: Named,
+    making: Making,
   ): AsyncGenerator<Part> {
     const epochs = await this.queries.execute(new AskKeyEpochs());
-    let open: Person[] = [];
+    let open: Piece[] = [];
     let count = 0;
-    for (let at = 0; at < people.length; at += AT_ONCE)
-      for (const person of await this.streams(people.slice(at, at + AT_ONCE), asked, end)) {
-        open.push(person);
-        count += person.events.length;
-        if (count < PART) continue;
-        yield await this.part(open, asked, end, checkpoint, epochs, named);
-        [open, count] = [[], 0];
+    for (let at = 0; at < people.length; at += AT_ONCE) {
+      const some = people.slice(at, at + AT_ONCE);
+      const firsts = await Promise.all(
+        some.map((id) => this.page(streamOf('subject', id), 0, asked, making)),
+      );
+      for (const [n, subjectId] of some.entries()) {
+        const pages = () => this.pages(subjectId, firsts[n] as Page, asked, making);
+        for await (const piece of this.pieces(subjectId, pages, making, epochs)) {
+          open.push(piece);
+          count += piece.told.length;
+          if (count < PART) continue;
+          yield await this.part(open, asked, making);
+          [open, count] = [[], 0];
+        }
       }
-    if (open.length > 0) yield await this.part(open, asked, end, checkpoint, epochs, named);
+    }
+    if (open.length > 0) yield await this.part(open, asked, making);
   }
 
-  /** Each person's events as stored and as read, without those that were not asked for. */
-  private async streams(
-    people: readonly SubjectId[],
+  /**
+   * What was asked for of a person, in pieces of at most a page, at least one. The stream is read twice: the
+   * first piece already says what became of the keys, and what a consent amounted to depends on what came
+   * later. Where it is one page, that page is all there is to read.
+   */
+  private async *pieces(
+    subjectId: SubjectId,
+    pages: () => AsyncIterable<Page>,
+    { createdAt, end }: Making,
+    epochs: ReadonlyMap<number, Instant>,
+  ): AsyncGenerator<Piece> {
+    let destruction: Pair | undefined;
+    async function* known(): AsyncGenerator<Recorded> {
+      for await (const page of pages()) {
+        destruction ??= page.destruction;
+        for (const { event } of page.told) yield event;
+      }
+    }
+    const moment = { asOf: createdAt, knownAt: end };
+    const recordsOf = recordsByPiece(await consentsOf(this.queries, subjectId, known(), moment));
+    const key = keyStatusOf(subjectId, destruction?.event, epochs);
+    const pieceOf = (told: readonly Told[], continued: boolean) => {
+      const records = recordsOf(told.map(({ event }) => event));
+      return { subjectId, key, told, records, continued };
+    };
+    let last: readonly Told[] = [];
+    let continued = false;
+    let isTold = false;
+    for await (const { told } of pages()) {
+      if (told.length === 0) continue;
+      if (last.length > 0) {
+        yield { ...pieceOf(last, continued), ends: false };
+        continued = true;
+      }
+      last = told;
+      isTold ||= told.some(({ event }) => event.id === destruction?.event.id);
+    }
+    const erasure = isTold ? undefined : destruction?.stored;
+    yield { ...pieceOf(last, continued), ends: true, erasure };
+  }
+
+  /** A person's stream a page at a time; the first is there already. */
+  private async *pages(
+    subjectId: SubjectId,
+    first: Page,
+    asked: EvidenceAsked,
+    making: Making,
+  ): AsyncGenerator<Page> {
+    let page = first;
+    for (let from = 0; ; from += PART) {
+      yield page;
+      if (page.read < PART) return;
+      page = await this.page(streamOf('subject', subjectId), from + PART, asked, making);
+    }
+  }
+
+  private async page(
+    stream: StreamName,
+    fromRevision: number,
     { purpose }: EvidenceAsked,
-    upTo: Position,
-  ): Promise<Person[]> {
-    const streams = people.map((id) => streamOf('subject', id));
+    { end, checkpoint }: Making,
+  ): Promise<Page> {
+    const options = { fromRevision, limit: PART };
     const [stored, recorded] = await Promise.all([
-      this.store.readMany(streams, { upTo }),
-      this.ledger.readMany(streams, { upTo }),
+      this.store.read(stream, options),
+      this.ledger.read(stream, options),
     ]);
-    return Promise.all(
-      people.map(async (subjectId, at) => {
-        const known = recorded.get(streams[at] as StreamName) ?? [];
-        const bytes = stored.get(streams[at] as StreamName) ?? [];
-        const told = await this.queries.execute(new TellEvents(known, upTo, purpose));
-        const events = known.flatMap((event, n) => {
-          const { says, bears } = told[n] as (typeof told)[number];
-          const isAskedFor = bears || event.type === 'SubjectRegistered';
-          return isAskedFor ? [{ event, says, stored: bytes[n] as StoredEvent }] : [];
-        });
-        return { subjectId, events, known };
+    // The stream may have grown between the two reads, by what no checkpoint covers yet.
+    const read = Math.min(stored.length, recorded.length);
+    const upTo = (position: Position) =>
+      recorded.slice(0, read).flatMap((event, at): Pair[] => {
+        const isIn = comparePositions(event.position, position) <= 0;
+        return isIn ? [{ event, stored: stored[at] as StoredEvent }] : [];
+      });
+    const known = upTo(end);
+    const events = known.map(({ event }) => event);
+    const words = await this.queries.execute(new TellEvents(events, end, purpose));
+    return {
+      read,
+      told: known.flatMap((pair, at) => {
+        const { says, bears } = words[at] as (typeof words)[number];
+        return bears || pair.event.type === 'SubjectRegistered' ? [{ ...pair, says }] : [];
       }),
-    );
+      destruction: upTo(checkpoint.position).find(({ event }) => event.type === KEY_DESTROYED),
+    };
   }
 
   private async part(
-    people: readonly Person[],
+    pieces: readonly Piece[],
     { reveal }: EvidenceAsked,
-    end: Position,
-    checkpoint: Sealed,
-    epochs: ReadonlyMap<number, Instant>,
-    named: Named,
+    { checkpoint, named }: Making,
   ): Promise<Part> {
-    const all = people.flatMap(({ events }) => events);
+    const all = pieces.flatMap(({ told }) => told);
     for (const { event } of all) named.add(event);
     const leaves = await this.leaves(
       all.map(({ stored }) => stored),
@@ -350,17 +426,12 @@ export class GatherEvidenceHandler implements IQueryHandler<GatherEvidence> {
     );
     const opened = reveal ? await this.openedOf(all.map(({ event }) => event)) : undefined;
     const openedById = new Map(opened?.map((line) => [line.eventId, line.data]));
-    const documents = await Promise.all(
-      people.map(({ subjectId, events }) => {
-        const known = events.map(({ event }) => event);
-        return recordsOf(this.queries, subjectId, known, { asOf: this.clock.now(), knownAt: end });
-      }),
-    );
     let at = 0;
-    const told = people.map(({ subjectId, events, known }) => ({
+    const people = pieces.map(({ subjectId, key, continued, told }) => ({
       subjectId,
-      key: keyStatusOf(subjectId, known, epochs),
-      items: events.map(({ event, says }) => {
+      key,
+      continued,
+      items: told.map(({ event, says }) => {
         const { occurredAt, recordedAt, source, data, id } = event;
         const { notice } = data as { notice?: NoticeShown };
         const { index } = leaves.proofs[at++] as ProofLine;
@@ -375,15 +446,14 @@ export class GatherEvidenceHandler implements IQueryHandler<GatherEvidence> {
         };
       }),
     }));
+    const erasures = pieces.flatMap(({ erasure }) => erasure ?? []);
     return {
       ...leaves,
-      people: told,
+      people,
       opened,
-      keys: told.map(({ key }) => key),
-      records: {
-        '@context': (documents[0] as RecordsDocument)['@context'],
-        '@graph': documents.flatMap((document) => document['@graph']),
-      },
+      keys: pieces.flatMap(({ ends, key }) => (ends ? [key] : [])),
+      erasures: await this.leaves(erasures, checkpoint),
+      records: recordsDocument(pieces.flatMap(({ records }) => records)),
     };
   }
 
@@ -439,15 +509,43 @@ export class GatherEvidenceHandler implements IQueryHandler<GatherEvidence> {
 const NOTICE_PUBLISHED: NoticePublished['type'] = 'NoticePublished';
 const KEY_DESTROYED: KeyDestroyed['type'] = 'KeyDestroyed';
 
-interface Person {
+/** What all parts of a bundle are made with. */
+interface Making {
+  readonly createdAt: Instant;
+  /** What was recorded later was not asked for. */
+  readonly end: Position;
+  readonly checkpoint: Sealed;
+  readonly named: Named;
+}
+
+/** An event as read and as stored. */
+interface Pair {
+  readonly event: Recorded;
+  readonly stored: StoredEvent;
+}
+
+type Told = Pair & { readonly says: Words };
+
+/** Of a person's stream. */
+interface Page {
+  /** Events that were read; fewer than a page holds where the stream ends. */
+  readonly read: number;
+  /** What was asked for of them. */
+  readonly told: readonly Told[];
+  /** The event that destroyed the keys, asked for or not. */
+  readonly destruction?: Pair;
+}
+
+/** A person, or some of the events of one who has more than a part should hold. */
+interface Piece {
   readonly subjectId: SubjectId;
-  readonly events: readonly {
-    readonly event: Recorded;
-    readonly says: Words;
-    readonly stored: StoredEvent;
-  }[];
-  /** Also what was not asked for. */
-  readonly known: readonly Recorded[];
+  readonly key: KeyStatus;
+  readonly told: readonly Told[];
+  readonly records: readonly Node[];
+  readonly continued: boolean;
+  readonly ends: boolean;
+  /** The event that destroyed the keys, where it is not among those that were asked for. */
+  readonly erasure?: StoredEvent;
 }
 
 /** What the events of people name in the catalogue; there is little of it, however many people there are. */
@@ -465,16 +563,14 @@ class Named {
   }
 }
 
+/** As it is when the bundle is made, whatever period it is about. */
 function keyStatusOf(
   subjectId: SubjectId,
-  known: readonly Recorded[],
+  destruction: Recorded | undefined,
   epochs: ReadonlyMap<number, Instant>,
 ): KeyStatus {
-  const destruction = known.find(
-    (event): event is Recorded<KeyDestroyed> => event.type === KEY_DESTROYED,
-  );
   if (!destruction) return { subjectId, status: 'held' };
-  const { destroyedAt, epoch } = destruction.data;
+  const { destroyedAt, epoch } = (destruction as Recorded<KeyDestroyed>).data;
   const closedAt = epochs.get(epoch);
   return {
     subjectId,

@@ -6,25 +6,62 @@ import type { Instant } from '#core/kernel/instant.js';
 import type { Position } from '#core/kernel/position.js';
 import { AskConsentHistory } from '#domains/consents/queries/consent-history.message.js';
 import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
-import { recordsDocument, type RecordsDocument } from '../domain/records.js';
+import { type ConsentOfPerson, recordsOf, type RecordsInput } from '../domain/records.js';
+import type { Node } from '../domain/vocabulary.js';
 
-/** A person's consent records, from their stream as it was known. */
-export async function recordsOf(
+/** What a person's consents were, from their whole stream. */
+export type Consents = Pick<RecordsInput, 'subjectId' | 'consents' | 'controllers'> & {
+  readonly asOf: Instant;
+};
+
+/** `known`: the person's stream as it was known, read once. */
+export async function consentsOf(
   queries: QueryBus,
   subjectId: SubjectId,
-  known: readonly Recorded[],
+  known: Iterable<Recorded> | AsyncIterable<Recorded>,
   { asOf, knownAt }: { readonly asOf: Instant; readonly knownAt: Position },
-): Promise<RecordsDocument> {
-  const [history, { purposes, controllers }] = await Promise.all([
-    queries.execute(new AskConsentHistory(known, asOf, knownAt)),
-    queries.execute(new AskPrivacyCentre(knownAt)),
-  ]);
+): Promise<Consents> {
+  const { purposes, controllers } = await queries.execute(new AskPrivacyCentre(knownAt));
+  const history = await queries.execute(new AskConsentHistory(known, asOf, knownAt));
   const consents = history.flatMap(({ purpose: key, states }) => {
     const purpose = purposes[key];
     return purpose ? [{ purpose, states }] : [];
   });
-  const events = known.filter(({ occurredAt }) => occurredAt <= asOf);
-  return recordsDocument({ subjectId, consents, events, controllers, uuidOf });
+  return { subjectId, consents, controllers, asOf };
+}
+
+/** The records of a person's events, piece by piece: what rests on an event is told with it. */
+export function recordsByPiece({
+  asOf,
+  consents,
+  ...person
+}: Consents): (piece: readonly Recorded[]) => Node[] {
+  const open = consents.map(({ purpose, states }) => ({ purpose, resting: byEvent(states) }));
+  const begun = new Set<string>();
+  return (piece) => {
+    const parts = open.map(({ purpose, resting }): ConsentOfPerson => {
+      const found = piece.flatMap(({ id }) => resting.get(id) ?? []);
+      const states = found.sort((a, b) => a.at - b.at).map(({ state }) => state);
+      const part = { purpose, states, begun: begun.has(purpose.key) };
+      if (states.length > 0) begun.add(purpose.key);
+      return part;
+    });
+    const events = piece.filter(({ occurredAt }) => occurredAt <= asOf);
+    return recordsOf({ ...person, consents: parts, events, uuidOf });
+  };
+}
+
+type State = ConsentOfPerson['states'][number];
+
+/** States, each with its place among all, by the event that they rest on. */
+function byEvent(states: readonly State[]): ReadonlyMap<string, { at: number; state: State }[]> {
+  const found = new Map<string, { at: number; state: State }[]>();
+  for (const [at, state] of states.entries()) {
+    const resting = found.get(state.event.id);
+    if (resting) resting.push({ at, state });
+    else found.set(state.event.id, [{ at, state }]);
+  }
+  return found;
 }
 
 /** The standard wants version 4, and a record the same id whenever it is asked for: 122 bits of a hash. */

@@ -14,8 +14,8 @@ import { Refused } from '#core/kernel/refused.js';
 import { resolveKnownAt } from '#core/ledger/known-at.js';
 import { Ledger } from '#core/ledger/ledger.js';
 import { CLOCK } from '#core/platform/tokens.js';
-import type { RecordsDocument } from '../domain/records.js';
-import { recordsOf } from './records.js';
+import { recordsDocument, type RecordsDocument } from '../domain/records.js';
+import { consentsOf, recordsByPiece } from './records.js';
 
 export interface Records extends RecordsDocument {
   readonly asOf: Instant;
@@ -46,18 +46,15 @@ export class ShowRecordsHandler implements IQueryHandler<ShowRecords> {
     const asOf = asked.asOf ?? this.clock.now();
     // Before the stream: up to here nothing can be missing from it.
     const head = (await this.ledger.head())?.position ?? START;
-    const known = await resolveKnownAt(this.ledger, asked.knownAt);
+    const limit = await resolveKnownAt(this.ledger, asked.knownAt);
     const stream = await this.ledger.read(streamOf('subject', subjectId));
     const last = stream.at(-1);
     if (!last) throw new Refused('not-found', 'unknown-subject', 'there is no such person');
     const end = laterOf(head, last.position);
-    const position = known === undefined ? end : earlierOf(known, end);
-    const document = await recordsOf(
-      this.queries,
-      subjectId,
-      stream.filter((event) => comparePositions(event.position, position) <= 0),
-      { asOf, knownAt: position },
-    );
+    const position = limit === undefined ? end : earlierOf(limit, end);
+    const known = stream.filter((event) => comparePositions(event.position, position) <= 0);
+    const consents = await consentsOf(this.queries, subjectId, known, { asOf, knownAt: position });
+    const document = recordsDocument(recordsByPiece(consents)(known));
     return { ...document, asOf, knownAt: knownAtOf(asked.knownAt, position), position };
   }
 }

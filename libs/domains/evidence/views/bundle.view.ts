@@ -4,6 +4,7 @@ import {
   CHECKPOINT,
   CONSISTENCY,
   EARLIER,
+  ERASURES,
   type Evidence,
   FORMAT,
   type Leaves,
@@ -38,17 +39,7 @@ async function* filesOf(evidence: Evidence, verifyPage: string): AsyncGenerator<
   };
   const { size, signedAt } = checkpoint;
   const heading: Heading = { origin: log.origin, size, signedAt, createdAt, scope, opened };
-  let [parts, people, events] = [0, 0, 0];
-  for await (const part of evidence.parts()) {
-    const folder = partOf(++parts);
-    people += part.people.length;
-    events += part.events.length;
-    for await (const [name, content] of partFiles(part, heading))
-      yield file(`${folder}/${name}`, content);
-  }
-  const catalogue = await evidence.catalogue();
-  for (const [name, content] of leafFiles(catalogue)) yield file(`${CATALOGUE}/${name}`, content);
-  for (const [hash, text] of [...catalogue.notices].sort()) yield file(noticePath(hash), text);
+  // First what is there already: the answer begins at once, however long the first person takes.
   yield file(CHECKPOINT, checkpoint.note);
   if (earlier) {
     yield file(EARLIER, earlier.note);
@@ -56,6 +47,18 @@ async function* filesOf(evidence: Evidence, verifyPage: string): AsyncGenerator<
     yield file(CONSISTENCY, `${lines.join('\n')}\n\n${checkpoint.note}`);
   }
   yield file(VERIFY_PAGE, verifyPage);
+
+  let [parts, people, events] = [0, 0, 0];
+  for await (const part of evidence.parts()) {
+    const folder = partOf(++parts);
+    people += part.keys.length;
+    events += part.events.length;
+    for await (const [name, content] of partFiles(part, heading))
+      yield file(`${folder}/${name}`, content);
+  }
+  const catalogue = await evidence.catalogue();
+  for (const [name, content] of leafFiles(catalogue)) yield file(`${CATALOGUE}/${name}`, content);
+  for (const [hash, text] of [...catalogue.notices].sort()) yield file(noticePath(hash), text);
 
   const manifest: Manifest = {
     format: FORMAT,
@@ -82,6 +85,8 @@ async function* partFiles(
   yield* leafFiles(part);
   if (part.opened) yield ['opened.ndjson', part.opened.map(lineOf).join('')];
   yield ['keys.json', `${JSON.stringify(part.keys, null, 1)}\n`];
+  if (part.erasures.events.length > 0)
+    for (const [name, content] of leafFiles(part.erasures)) yield [`${ERASURES}/${name}`, content];
   yield ['records.jsonld', `${JSON.stringify(part.records, null, 1)}\n`];
   for (const language of LANGUAGES) {
     yield [`timeline.${language}.html`, timelineHtml(language, heading, part.people)];

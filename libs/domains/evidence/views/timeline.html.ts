@@ -40,7 +40,10 @@ ${people.map((person) => personHtml(language, person)).join('\n')}
   return new TextEncoder().encode(page);
 }
 
-function personHtml(language: Language, { subjectId, key, items }: PersonToldOf): string {
+function personHtml(
+  language: Language,
+  { subjectId, key, continued, items }: PersonToldOf,
+): string {
   const erased = keyIn(language, key);
   const heads = [WORDS.happened, WORDS.what, WORDS.recorded, WORDS.proof].map(
     (words) => `<th scope="col">${escaped(words[language])}</th>`,
@@ -56,7 +59,7 @@ function personHtml(language: Language, { subjectId, key, items }: PersonToldOf)
       ? `<p>${escaped(WORDS.none[language])}</p>`
       : `<div class="scroll"><table><thead><tr>${heads.join('')}</tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`;
   return `<section aria-labelledby="${subjectId}">
-<h2 id="${subjectId}">${escaped(WORDS.person[language])} <code>${subjectId}</code></h2>
+<h2 id="${subjectId}">${escaped(WORDS.person[language])} <code>${subjectId}</code>${continued ? ` ${escaped(WORDS.continued[language])}` : ''}</h2>
 ${erased ? `<p class="erased">${escaped(erased)}</p>` : ''}${table}
 </section>`;
 }

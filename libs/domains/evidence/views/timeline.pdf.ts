@@ -111,7 +111,7 @@ function writePerson(
   doc: Doc,
   parent: PDFKit.PDFStructureElement,
   language: Language,
-  { subjectId, key, items }: PersonToldOf,
+  { subjectId, key, continued, items }: PersonToldOf,
 ): void {
   const section = struct(doc, 'Sect');
   parent.add(section);
@@ -121,7 +121,8 @@ function writePerson(
     struct(doc, 'H2', () => {
       doc.font(BOLD).fontSize(11).fillColor(INK);
       doc.text(`${WORDS.person[language]} `, MARGIN, doc.y, { continued: true });
-      doc.font(MONO).fontSize(9.5).text(subjectId);
+      doc.font(MONO).fontSize(9.5).text(subjectId, { continued });
+      if (continued) doc.font(BOLD).fontSize(11).text(` ${WORDS.continued[language]}`);
     }),
   );
   const erased = keyIn(language, key);

@@ -17,6 +17,7 @@ export interface Heading {
 export const WORDS = {
   title: { en: 'What is on record', de: 'Was aufgezeichnet ist' },
   person: { en: 'Person', de: 'Person' },
+  continued: { en: '(continued)', de: '(Fortsetzung)' },
   log: { en: 'Log', de: 'Log' },
   sealed: { en: 'Sealed', de: 'Besiegelt' },
   made: { en: 'Made', de: 'Erstellt' },
