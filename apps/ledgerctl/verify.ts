@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { comparePositions, type Position } from '#core/kernel/position.js';
 import type { Recorded } from '#core/kernel/event.js';
 import { CannotDecode, Codec } from '#core/ledger/codec.js';
@@ -12,6 +13,7 @@ import { parseVerifierKey, type VerifierKey } from '#core/proof/note.js';
 import type { Fault, Verified } from '#core/proof/verify.js';
 import { verifyLedger } from '#core/proof/verify-ledger.js';
 import type { Runtime } from '#core/runtime/runtime.js';
+import { VerifyWorkers } from '#core/runtime/verify-workers.js';
 import { EXIT, type Output } from './output.js';
 import { onStore } from './store.js';
 
@@ -22,45 +24,74 @@ export interface VerifyOptions {
   readonly key?: readonly string[];
 }
 
+/** Each has a session of the database, which works as much as it does. */
+const MOST_WORKERS = 4;
+
 /**
  * Every event by itself and in its order, the tree over the stored bytes, and every checkpoint that anybody
  * has kept. Nothing in the proof's own tables is believed.
  */
-export function verifyLog(config: Config, options: VerifyOptions, out: Output): Promise<number> {
-  return onStore(config, async ({ proof, store, ledger, vault, eventCatalogue, pool }) => {
-    const keys = trustedKeys(proof, options);
-    if (typeof keys === 'string') {
-      out.note(keys);
-      return EXIT.usage;
-    }
-    const { tables, signed, origin } = proof;
-    const recordedIn = await recordedInOf(ledger, config.eventStore);
-    const order = new Order(new Codec(eventCatalogue, vault), recordedIn);
-    const { positionsFrom } = await originOf(ledger);
-    const verifying = {
-      store,
-      tables,
-      signed,
-      trusted: { origin, keys },
-      witnessFile: options.witness ?? config.witnessFile,
-      flawOf: (event: StoredEvent) => order.flawOf(event),
-      progress: (events: number) => out.progress(`${events} events hold`),
-    };
-    const verified =
-      config.eventStore === 'postgres'
-        ? await verifyLedger({
-            ...verifying,
-            log: new ReadWithColumns(pool, positionsFrom),
-            flawBeside: flawOfColumns,
-          })
-        : await verifyLedger({ ...verifying, log: store });
-    const { fault } = verified;
-    out.result(
-      { ok: fault === undefined, origin, ...verified },
-      fault === undefined ? holds(verified) : broken(fault),
-    );
-    return fault ? EXIT.findings : EXIT.ok;
-  });
+export async function verifyLog(
+  config: Config,
+  options: VerifyOptions,
+  out: Output,
+): Promise<number> {
+  if (config.eventStore === 'kurrentdb')
+    return onStore(config, (runtime) => verifyOpened(runtime, options, out));
+  // They start while the store is opened.
+  const workers = new VerifyWorkers(
+    new URL('./verify-worker.js', import.meta.url),
+    Math.min(availableParallelism(), MOST_WORKERS),
+  );
+  try {
+    return await onStore(config, (runtime) => verifyOpened(runtime, options, out, workers));
+  } finally {
+    await workers.close();
+  }
+}
+
+/** `workers`: for a log in PostgreSQL. */
+async function verifyOpened(
+  { config, proof, store, ledger, vault, eventCatalogue, pool, databaseUrl }: Runtime,
+  options: VerifyOptions,
+  out: Output,
+  workers?: VerifyWorkers,
+): Promise<number> {
+  const keys = trustedKeys(proof, options);
+  if (typeof keys === 'string') {
+    out.note(keys);
+    return EXIT.usage;
+  }
+  const began = performance.now();
+  const { tables, signed, origin } = proof;
+  const recordedIn = await recordedInOf(ledger, config.eventStore);
+  const order = new Order(new Codec(eventCatalogue, vault), recordedIn);
+  const { positionsFrom } = await originOf(ledger);
+  const verifying = {
+    store,
+    tables,
+    signed,
+    trusted: { origin, keys },
+    witnessFile: options.witness ?? config.witnessFile,
+    flawOf: (event: StoredEvent) => order.flawOf(event),
+    progress: (events: number) => out.progress(`${events} events hold`),
+  };
+  const verified = workers
+    ? await verifyLedger({
+        ...verifying,
+        log: new ReadWithColumns(pool, positionsFrom),
+        flawBeside: flawOfColumns,
+        lookedAt: (head) => workers.pages({ databaseUrl, positionsFrom, head }),
+        passed: (last) => order.passed(last),
+      })
+    : await verifyLedger({ ...verifying, log: store });
+  const { fault } = verified;
+  const seconds = (performance.now() - began) / 1_000;
+  out.result(
+    { ok: fault === undefined, origin, ...verified, seconds },
+    fault === undefined ? holds(verified) : broken(fault),
+  );
+  return fault ? EXIT.findings : EXIT.ok;
 }
 
 function trustedKeys(
@@ -104,12 +135,17 @@ const MOVED: LedgerMoved['type'] = 'LedgerMoved';
 
 /** What can be told of events without any proof: each can be read, and was recorded after those before it. */
 class Order {
-  private last: Recorded | undefined;
+  private last: Pick<Recorded, 'position' | 'recordedAt'> | undefined;
 
   constructor(
     private readonly codec: Codec,
     private readonly recordedIn: RecordedIn,
   ) {}
+
+  /** Somebody else has looked at all up to this one. */
+  passed(last: Pick<Recorded, 'position' | 'recordedAt'>): void {
+    this.last = last;
+  }
 
   flawOf(stored: StoredEvent): string | undefined {
     let event: Recorded;

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Position } from '#core/kernel/position.js';
+import { type Position, START } from '#core/kernel/position.js';
 import {
   type EventWithColumns,
   flawOfColumns,
@@ -13,6 +13,7 @@ import { sha256 } from '#core/proof/node-crypto.js';
 import { type Fault, verify, type Verified } from '#core/proof/verify.js';
 import { type LedgerToVerify, verifyLedger } from '#core/proof/verify-ledger.js';
 import { witnessFile } from '#core/proof/witnesses.js';
+import { VerifyWorkers } from '#core/runtime/verify-workers.js';
 import { ORIGIN, ProofWorld } from './world.js';
 
 /** How many tamperings: a sample, or `npm run test:tamper` for all ten thousand. */
@@ -23,11 +24,17 @@ const EVENTS = 700;
 /** Checkpoints are that far apart. */
 const APART = 70;
 
+/** Small pages, so that most of them hold whatever is tampered with. */
+const PAGE = 256;
+
 let world: ProofWorld;
 let path: string;
+let workers: VerifyWorkers;
+const startWorkers = (entry: string) => new VerifyWorkers(new URL(entry, import.meta.url), 2);
 
 beforeAll(async () => {
   world = await ProofWorld.open();
+  workers = startWorkers('verify-worker.mjs');
   path = join(world.directory, 'witness.jsonl');
   const witness = witnessFile(path, ({ error }) => {
     throw error;
@@ -45,7 +52,10 @@ beforeAll(async () => {
     await world.owner.query(`create table public.${schema}_${name} as table ${table}`);
   }
 });
-afterAll(() => world.close());
+afterAll(async () => {
+  await workers.close();
+  await world.close();
+});
 
 const TABLES = ['ledger.events', 'proof.checkpoints', 'proof.tiles', 'proof.leaves'] as const;
 type Table = (typeof TABLES)[number];
@@ -72,6 +82,17 @@ const ledger = (parts: Partial<Ledger> = {}): Ledger => ({
   ...parts,
 });
 const besideColumns = { flawBeside: flawOfColumns };
+
+const pagesOf = (some: VerifyWorkers, head: Position) =>
+  some.pages({ databaseUrl: world.database.url, positionsFrom: START, head }, PAGE);
+
+/** As `ledgerctl verify` does it, and event by event: what is found must be the same. */
+async function verifyBoth(needs?: Partial<Ledger>): Promise<Verified> {
+  const byWorkers = { lookedAt: (head: Position) => pagesOf(workers, head) };
+  const found = await verifyLedger(ledger({ ...needs, ...byWorkers }));
+  expect(found).toEqual(await verifyLedger(ledger(needs)));
+  return found;
+}
 
 const query = (text: string, values: readonly unknown[] = []) =>
   world.owner.query(text, [...values]);
@@ -383,8 +404,15 @@ test('nothing is found where nothing was changed', async () => {
     checkpoints: EVENTS / APART,
     streams: EVENTS,
   };
-  expect(await verifyLedger(ledger(besideColumns))).toEqual(whole);
-  expect(await verifyLedger(ledger({ witnessFile: undefined }))).toEqual(whole);
+  expect(await verifyBoth(besideColumns)).toEqual(whole);
+  expect(await verifyBoth({ witnessFile: undefined })).toEqual(whole);
+});
+
+test('workers vouch for every page where nothing was changed', async () => {
+  const pages: number[] = [];
+  for await (const { events, vouched } of pagesOf(workers, String(EVENTS) as Position))
+    pages.push(vouched === undefined ? 0 : events);
+  expect(pages).toEqual([PAGE, PAGE, EVENTS - 2 * PAGE]);
 });
 
 test(`${TAMPERINGS} tamperings by a superuser: found, in the right place, no false alarm (seed ${seed})`, async () => {
@@ -394,13 +422,13 @@ test(`${TAMPERINGS} tamperings by a superuser: found, in the right place, no fal
     // Each kind in turn first, so that a sample has all of them.
     const kind = KINDS[n < KINDS.length ? n : below(KINDS.length)] as Tampering;
     const isRight = await kind.run();
-    const { fault } = await verifyLedger(ledger(kind.needs));
+    const { fault } = await verifyBoth(kind.needs);
     await undo(kind.touches);
     done.set(kind.what, (done.get(kind.what) ?? 0) + 1);
     if (fault !== undefined) found++;
     if (fault !== undefined && isRight(fault)) located++;
     else throw new Error(`${kind.what}: ${JSON.stringify(fault)} (seed ${seed}, number ${n})`);
-    if (n % 10 === 0 && (await verifyLedger(ledger(besideColumns))).fault) falseAlarms++;
+    if (n % 10 === 0 && (await verifyBoth(besideColumns)).fault) falseAlarms++;
   }
   const tally = [...done].map(([what, times]) => `${String(times).padStart(5)} ${what}`);
   process.stderr.write(
@@ -475,6 +503,27 @@ describe('a verifier that leaves something out misses what that is for', () => {
     expect(await missed({})).not.toHaveProperty('fault');
     const { fault } = await missed(besideColumns);
     expect(fault && isRight(fault)).toBe(true);
+  });
+
+  test('with workers that do not compare columns: an event that is found under another id', async () => {
+    const careless = startWorkers('careless-verify-worker.mjs');
+    const lookedAt = (head: Position) => pagesOf(careless, head);
+    try {
+      await query('update ledger.events set id = gen_random_uuid() where position = 300');
+      expect(await missed({ ...besideColumns, lookedAt })).not.toHaveProperty('fault');
+      expect(await verifyBoth(besideColumns)).toMatchObject({
+        fault: { code: 'column-changed', position: '300' },
+      });
+    } finally {
+      await careless.close();
+    }
+  });
+
+  test('whose worker ends: nothing is said to hold', async () => {
+    const broken = startWorkers('no-such-worker.mjs');
+    const lookedAt = (head: Position) => pagesOf(broken, head);
+    await expect(verifyLedger(ledger({ lookedAt }))).rejects.toThrow('no-such-worker');
+    await broken.close();
   });
 
   test('with other keys: everything', async () => {

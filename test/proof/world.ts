@@ -24,6 +24,7 @@ export const ORIGIN = 'ledger.example/test';
 /** A log with its proof: a database, a directory for keys, and sealers on them. */
 export class ProofWorld {
   readonly notices: SealerNotice[] = [];
+  private appended = 0;
 
   private constructor(
     readonly database: { url: string; drop(): Promise<void> },
@@ -93,11 +94,10 @@ export class ProofWorld {
     for (let left = count; left > 0; left -= 500) {
       const batch = Array.from({ length: Math.min(left, 500) }, () => {
         const stream = sampleStream();
-        return this.store.append({
-          stream,
-          expected: { kind: 'none' },
-          events: [sampleEvent(stream)],
-        });
+        // Of every few one that a check has to parse.
+        const data = this.appended++ % 20 === 0 ? {} : { data: { text: 'plain', number: 7 } };
+        const events = [sampleEvent(stream, data)] as const;
+        return this.store.append({ stream, expected: { kind: 'none' }, events });
       });
       positions.push(...(await Promise.all(batch)).map(({ position }) => position));
     }

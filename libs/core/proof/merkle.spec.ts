@@ -16,6 +16,7 @@ import {
   type ReadNodes,
 } from './merkle.js';
 import { sha256 } from './node-crypto.js';
+import { subtreeHash } from './tiles.js';
 
 /** MTH of RFC 6962, section 2.1, word for word: what everything else is compared with. */
 function treeHash(leaves: readonly Uint8Array[]): Hash {
@@ -73,6 +74,21 @@ test.each([
   for (const leaf of REFERENCE.slice(0, size)) frontier.append(leafHash(sha256, leaf));
   expect(hex(frontier.root())).toBe(root);
   expect(frontier.size).toBe(size);
+});
+
+test('a frontier that is given a subtree at once is the one of its leaves', () => {
+  const leaves = some(40).map((leaf) => leafHash(sha256, leaf));
+  const [one, other] = [new Frontier(sha256), new Frontier(sha256)];
+  for (const leaf of leaves.slice(0, 24)) one.append(leaf);
+  const formed: [number, string][] = [];
+  const tell = (level: number, hash: Hash) => formed.push([level, hex(hash)]);
+  for (let at = 0; at < 24; at += 8)
+    other.appendTree(3, subtreeHash(sha256, leaves.slice(at, at + 8)), tell);
+  expect(hex(other.root())).toBe(hex(one.root()));
+  expect(other.size).toBe(24);
+  expect(formed.map(([level]) => level)).toEqual([3, 3, 4, 3]);
+  other.append(leaves[24] as Hash);
+  expect(() => other.appendTree(3, leaves[0] as Hash)).toThrow(RangeError);
 });
 
 describe('for every tree', () => {

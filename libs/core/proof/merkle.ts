@@ -234,7 +234,15 @@ export class Frontier {
 
   /** `formed` is told the root of every complete subtree that the leaf completes, from the leaf up. */
   append(leaf: Hash, formed?: (level: number, hash: Hash) => void): void {
-    let [hash, level] = [leaf, 0];
+    this.appendTree(0, leaf, formed);
+  }
+
+  /** The 2^level leaves of a complete subtree at once; there must be a multiple of so many before it. */
+  appendTree(level: number, root: Hash, formed?: (level: number, hash: Hash) => void): void {
+    const width = 2 ** level;
+    if (this.leaves % width !== 0)
+      throw new RangeError(`no subtree of ${width} leaves begins at leaf ${this.leaves}`);
+    let hash = root;
     for (; ; level++) {
       formed?.(level, hash);
       const left = this.levels[level];
@@ -243,7 +251,7 @@ export class Frontier {
       this.levels[level] = undefined;
     }
     this.levels[level] = hash;
-    this.leaves++;
+    this.leaves += width;
   }
 
   root(): Hash {

@@ -5,6 +5,7 @@ import type { StreamName } from '#core/kernel/ids.js';
 import type { Position } from '#core/kernel/position.js';
 import type { StoredEvent } from '#core/ledger/port.js';
 import { StreamOrder } from './stream-order.js';
+import { RUN_BYTES, RunPacker } from './stream-runs.js';
 
 const event = (position: number, stream: number, revision: number): StoredEvent => ({
   stream: `subject-${String(stream).padStart(36, '0')}` as StreamName,
@@ -55,6 +56,44 @@ describe('a log in which streams are told apart', () => {
       position: '37777',
       reason: 'has revision 40 of its stream where 0 belongs',
     });
+  });
+});
+
+describe('events that were packed', () => {
+  /** Of streams that take turns, some events at a time. */
+  const log = Array.from({ length: 600 }, (_, n) =>
+    event(n + 1, Math.floor(n / 3) % 40, Math.floor(n / 120) * 3 + (n % 3)),
+  );
+  const packed = (events: readonly StoredEvent[]) => {
+    const packer = new RunPacker((events[0] as StoredEvent).position, events.length);
+    for (const { stream, revision } of events) {
+      const name = Buffer.from(`before ${stream} behind`);
+      packer.add(name, { start: 7, end: 7 + stream.length }, revision);
+    }
+    return packer.packed();
+  };
+  const lookAt = (events: readonly StoredEvent[]) => {
+    const { runs, runStarts } = packed(events);
+    runStarts.forEach((_, run) => order.addRun(runs, run * RUN_BYTES));
+    return { ...order.look(), runs: runStarts.length };
+  };
+
+  test('are as many streams in fewer runs, and in order', () => {
+    expect(lookAt(log)).toEqual({ streams: 40, first: undefined, runs: 200 });
+  });
+
+  test('of which one is out of order are found where they are found one by one', () => {
+    for (let wrong = 0; wrong < log.length; wrong += 7) {
+      const events = log.map((one, n) => (n === wrong ? { ...one, revision: 77 } : one));
+      const { streams, first } = lookAt(events);
+      order.close();
+      order = new StreamOrder();
+      for (const one of events) order.add(one);
+      expect({ streams, first }).toEqual(order.look());
+      expect(first?.position).toBe(String(wrong + 1));
+      order.close();
+      order = new StreamOrder();
+    }
   });
 });
 

@@ -4,16 +4,20 @@ import { join } from 'node:path';
 import type { Position } from '#core/kernel/position.js';
 import { comparePositions } from '#core/kernel/position.js';
 import type { StoredEvent } from '#core/ledger/port.js';
-import { sha256 } from './node-crypto.js';
 import { utf8 } from './encoding.js';
+import {
+  firstOfRun,
+  lastOfRun,
+  positionOfRun,
+  RUN_BYTES,
+  streamOfRun,
+  writeRun,
+} from './stream-runs.js';
 
 /** A stream goes to the bucket of the first byte of its hash. */
 const BUCKETS = 256;
-const HASH_BYTES = 16;
-/** The hash of the stream, revision, position. */
-const RECORD = HASH_BYTES + 4 + 8;
 /** Bytes of a bucket that are kept before they go to the file: 4 MB over all buckets. */
-const CHUNK = 585 * RECORD;
+const CHUNK = 512 * RUN_BYTES;
 
 interface Bucket {
   readonly open: Buffer;
@@ -39,17 +43,20 @@ export class StreamOrder {
     used: 0,
     chunks: [],
   }));
+  private readonly single = Buffer.alloc(RUN_BYTES);
   private file: number | undefined;
   private written = 0;
 
   add({ stream, revision, position }: StoredEvent): void {
-    const hash = sha256(utf8(stream));
-    const bucket = this.buckets[hash[0] as number] as Bucket;
-    const { open, used } = bucket;
-    open.set(hash.subarray(0, HASH_BYTES), used);
-    open.writeInt32BE(revision, used + HASH_BYTES);
-    open.writeBigInt64BE(BigInt(position), used + HASH_BYTES + 4);
-    bucket.used += RECORD;
+    writeRun(this.single, 0, utf8(stream), revision, BigInt(position));
+    this.addRun(this.single, 0);
+  }
+
+  /** The same for events that follow each other, as they were packed. */
+  addRun(runs: Buffer, at: number): void {
+    const bucket = this.buckets[runs[at] as number] as Bucket;
+    runs.copy(bucket.open, bucket.used, at, at + RUN_BYTES);
+    bucket.used += RUN_BYTES;
     if (bucket.used === CHUNK) this.spill(bucket);
   }
 
@@ -86,18 +93,18 @@ export class StreamOrder {
   }
 }
 
-/** The first record that does not follow; `revisions` has the last of each stream. */
-function outOfOrderIn(records: Buffer, revisions: Map<string, number>): OutOfOrder | undefined {
-  for (let at = 0; at < records.length; at += RECORD) {
-    const stream = records.toString('latin1', at, at + HASH_BYTES);
-    const revision = records.readInt32BE(at + HASH_BYTES);
+/** The first that does not follow; `revisions` has the last of each stream. */
+function outOfOrderIn(runs: Buffer, revisions: Map<string, number>): OutOfOrder | undefined {
+  for (let at = 0; at < runs.length; at += RUN_BYTES) {
+    const stream = streamOfRun(runs, at);
+    const revision = firstOfRun(runs, at);
     const expected = (revisions.get(stream) ?? -1) + 1;
     if (revision !== expected)
       return {
-        position: String(records.readBigInt64BE(at + HASH_BYTES + 4)) as Position,
+        position: positionOfRun(runs, at),
         reason: `has revision ${revision} of its stream where ${expected} belongs`,
       };
-    revisions.set(stream, revision);
+    revisions.set(stream, lastOfRun(runs, at));
   }
   return undefined;
 }

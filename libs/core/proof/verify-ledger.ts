@@ -1,10 +1,11 @@
-import { START } from '#core/kernel/position.js';
+import { type Position, START } from '#core/kernel/position.js';
 import type { EventStore, StoredEvent } from '#core/ledger/port.js';
 import { type KnownFrom, sizeIn } from './known-checkpoints.js';
 import type { VerifierKey } from './note.js';
 import type { ProofTables } from './postgres/proof-tables.js';
 import type { SignedCheckpoints } from './signed-checkpoints.js';
 import { type Verified, verify, type VerifyParts } from './verify.js';
+import type { LookedAt } from './vouched-page.js';
 import { newestIn, witnessedNotes } from './witnesses.js';
 
 export interface LedgerToVerify<E extends StoredEvent = StoredEvent> {
@@ -17,6 +18,9 @@ export interface LedgerToVerify<E extends StoredEvent = StoredEvent> {
   readonly witnessFile?: string;
   readonly flawOf: VerifyParts<E>['flawOf'];
   readonly flawBeside?: VerifyParts<E>['flawBeside'];
+  /** The log up to there, see `VerifyParts`. */
+  readonly lookedAt?: (head: Position) => AsyncIterable<LookedAt>;
+  readonly passed?: VerifyParts<E>['passed'];
   readonly progress?: (events: number) => void;
 }
 
@@ -27,7 +31,7 @@ export interface LedgerToVerify<E extends StoredEvent = StoredEvent> {
 export async function verifyLedger<E extends StoredEvent>(
   ledger: LedgerToVerify<E>,
 ): Promise<Verified> {
-  const { store, log, tables, signed, trusted, witnessFile, flawOf, flawBeside, progress } = ledger;
+  const { store, log, tables, signed, trusted, witnessFile, lookedAt, ...looking } = ledger;
   const { origin } = trusted;
   const remembered = [...(await signed.all()).values()].flatMap((note) => sized(note, origin));
   const witnessed = witnessFile === undefined ? undefined : await newestIn(witnessFile);
@@ -44,7 +48,20 @@ export async function verifyLedger<E extends StoredEvent>(
       upTo: sizeIn(witnessed, origin) ?? 0,
       checkpoints: witnessedCheckpoints(witnessFile, origin),
     });
-  return verify({ store: log, tables, leaves, head, trusted, known, flawOf, flawBeside, progress });
+  const { flawOf, flawBeside, passed, progress } = looking;
+  return verify({
+    store: log,
+    tables,
+    leaves,
+    head,
+    trusted,
+    known,
+    flawOf,
+    flawBeside,
+    lookedAt: lookedAt?.(head),
+    passed,
+    progress,
+  });
 }
 
 async function* witnessedCheckpoints(path: string, origin: string) {

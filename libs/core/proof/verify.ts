@@ -3,12 +3,15 @@ import { LedgerCorrupt, type StoredEvent } from '#core/ledger/port.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { type KnownCheckpoint, type KnownFrom, merged } from './known-checkpoints.js';
 import { equalBytes, hex } from './encoding.js';
-import { Frontier, type Hash, leafHash, splitHashes } from './merkle.js';
+import { originAt, POSITION_BYTES } from './leaf-origins.js';
+import { Frontier, type Hash, HASH_BYTES, leafHash, splitHashes } from './merkle.js';
 import { sha256, verifyEd25519 } from './node-crypto.js';
 import type { VerifierKey } from './note.js';
 import type { ProofTables } from './postgres/proof-tables.js';
 import { type OutOfOrder, StreamOrder } from './stream-order.js';
+import { RUN_BYTES } from './stream-runs.js';
 import { TILE_HEIGHT, TILE_WIDTH, tileName } from './tiles.js';
+import { type LookedAt, PAGE_EVENTS, type VouchedPage } from './vouched-page.js';
 
 /** What does not hold. */
 export type FaultCode =
@@ -72,11 +75,16 @@ export interface VerifyParts<E extends StoredEvent = StoredEvent> {
   readonly flawOf: (event: E) => string | undefined;
   /** What the store says of an event beside its bytes and otherwise than they; in words. */
   readonly flawBeside?: (event: E) => string | undefined;
+  /**
+   * The log from its beginning to `head`, as others have looked at it. Of what they vouch for the tree, the tables, the
+   * checkpoints and the order of streams are looked at here as ever. Wherever anything does not hold, the events
+   * themselves are read.
+   */
+  readonly lookedAt?: AsyncIterable<LookedAt>;
+  /** Told of the last event of each page that was vouched for: `flawOf` is asked next of one behind it. */
+  readonly passed?: (last: VouchedPage['last']) => void;
   readonly progress?: (events: number) => void;
 }
-
-/** Two of them are held in memory, of events of at most 60,000 bytes. */
-const PAGE = 8 * TILE_WIDTH;
 
 /** Something in the tables is not as the events say, and the next checkpoint tells which of them is right. */
 interface Suspicion {
@@ -155,7 +163,18 @@ class Verifier<E extends StoredEvent> {
 
   /** Throws Found. */
   async run(): Promise<undefined> {
-    for await (const page of this.pages()) {
+    for await (const { events, vouched } of this.parts.lookedAt ?? []) {
+      if (vouched === undefined || !(await this.join(vouched))) await this.read(events);
+      this.parts.progress?.(this.tree.size);
+      if (this.suspicion !== undefined) break;
+    }
+    await this.read(Infinity);
+    await this.finish();
+  }
+
+  /** Looks at so many events one by one. */
+  private async read(count: number): Promise<void> {
+    for await (const page of this.pages(count)) {
       const tables = await this.tablesOf(page.length);
       for (const event of page) {
         await this.take(event, tables);
@@ -163,25 +182,28 @@ class Verifier<E extends StoredEvent> {
       }
       this.parts.progress?.(this.tree.size);
     }
-    await this.finish();
   }
 
   /**
-   * The next page is read while one is looked at. Shorter and shorter where one can not be read, so that all before
-   * the fault was looked at.
+   * The next page is read while one is looked at: two are held in memory, of events of at most 60,000 bytes. Shorter
+   * and shorter where one can not be read, so that all before the fault was looked at.
    */
-  private async *pages(): AsyncGenerator<readonly E[]> {
+  private async *pages(count: number): AsyncGenerator<readonly E[]> {
     const { store, head } = this.parts;
-    let limit = PAGE;
+    const end = this.tree.size + count;
+    let most = PAGE_EVENTS;
     let ahead: Promise<{ readonly events: readonly E[] }> | undefined;
-    while (comparePositions(this.last, head) < 0) {
+    while (comparePositions(this.last, head) < 0 && this.tree.size < end) {
+      const limit = Math.min(most, end - this.tree.size);
       try {
         const { events } = await (ahead ?? store.readAll(this.last, { limit }));
         ahead = undefined;
         const within = events.filter(({ position }) => comparePositions(position, head) <= 0);
-        const end = within.at(-1)?.position;
-        if (end === undefined) return;
-        if (comparePositions(end, head) < 0) ahead = store.readAll(end, { limit });
+        const last = within.at(-1)?.position;
+        if (last === undefined) return;
+        const left = Math.min(most, end - this.tree.size - within.length);
+        if (comparePositions(last, head) < 0 && left > 0)
+          ahead = store.readAll(last, { limit: left });
         // Whoever ends here has no more use for it.
         ahead?.catch(() => undefined);
         yield within;
@@ -189,9 +211,52 @@ class Verifier<E extends StoredEvent> {
         if (!(error instanceof LedgerCorrupt)) throw error;
         ahead = undefined;
         if (limit === 1) this.endHere(error.position, error.reason);
-        limit = Math.max(1, Math.floor(limit / 2));
+        most = Math.max(1, Math.floor(limit / 2));
       }
     }
+  }
+
+  /**
+   * Takes a page that others have looked at, tile by tile where no checkpoint lies within one. False where it is not
+   * the next one or the tables say otherwise: nothing of it was taken then.
+   */
+  private async join(page: VouchedPage): Promise<boolean> {
+    if (page.after !== this.last || this.tree.size % TILE_WIDTH > 0) return false;
+    const first = this.tree.size;
+    const count = page.leaves.length / HASH_BYTES;
+    if (!this.agree(page, await this.tablesOf(count))) return false;
+    this.parts.passed?.(page.last);
+    const runs = Buffer.from(page.runs.buffer, page.runs.byteOffset, page.runs.byteLength);
+    const origins = Buffer.from(page.origins.buffer, page.origins.byteOffset);
+    for (let taken = 0, run = 0; taken < count && this.suspicion === undefined;) {
+      const next = first + taken;
+      const whole = taken + TILE_WIDTH <= count && next % TILE_WIDTH === 0;
+      const level = whole && (await this.nextSize()) >= next + TILE_WIDTH ? TILE_HEIGHT : 0;
+      const hashes = level === 0 ? page.leaves : page.tiles;
+      const at = (level === 0 ? taken : taken / TILE_WIDTH) * HASH_BYTES;
+      this.unsealed ??= originAt(origins, taken);
+      taken += 2 ** level;
+      this.last = originAt(origins, taken - 1) as Position;
+      for (; run < page.runStarts.length && (page.runStarts[run] as number) < taken; run++)
+        this.order.addRun(runs, run * RUN_BYTES);
+      await this.grow(level, hashes.subarray(at, at + HASH_BYTES));
+      await this.compareCheckpoints();
+    }
+    return true;
+  }
+
+  /** Whether the tables have the leaves of the page, from where they are said to come. */
+  private agree({ leaves, origins }: VouchedPage, tables: TablesPage): boolean {
+    const covered = Math.min(this.parts.leaves - this.tree.size, leaves.length / HASH_BYTES);
+    for (let at = 0; at < covered; at += TILE_WIDTH) {
+      const index = (this.tree.size + at) / TILE_WIDTH;
+      const [from, to] = [at, Math.min(at + TILE_WIDTH, covered)];
+      const tile = tables.tiles.get(tileName({ level: 0, index }));
+      const said = tables.origins.get(index);
+      if (!begins(tile, leaves.subarray(from * HASH_BYTES, to * HASH_BYTES))) return false;
+      if (!begins(said, origins.subarray(from * POSITION_BYTES, to * POSITION_BYTES))) return false;
+    }
+    return true;
   }
 
   /** What the tables have of the next leaves. */
@@ -219,11 +284,16 @@ class Verifier<E extends StoredEvent> {
     this.order.add(event);
     this.last = event.position;
     this.unsealed ??= event.position;
+    await this.grow(0, leaf);
+  }
+
+  /** Adds a leaf, or the root over a whole tile of them. */
+  private async grow(level: number, root: Hash): Promise<void> {
     const formed: [level: number, hash: Hash][] = [];
-    this.tree.append(leaf, (level, hash) => {
-      if (level > 0 && level % TILE_HEIGHT === 0) formed.push([level / TILE_HEIGHT, hash]);
+    this.tree.appendTree(level, root, (of, hash) => {
+      if (of > 0 && of % TILE_HEIGHT === 0) formed.push([of / TILE_HEIGHT, hash]);
     });
-    for (const [level, hash] of formed) await this.compareAbove(level, hash);
+    for (const [above, hash] of formed) await this.compareAbove(above, hash);
   }
 
   private compareLeaf(
@@ -243,7 +313,7 @@ class Verifier<E extends StoredEvent> {
       else this.suspicion.leaves = undefined;
       return;
     }
-    const origin = origins.get(bundle)?.[within];
+    const origin = originAt(origins.get(bundle), within);
     if (whole && equalBytes(stored, leaf)) {
       if (origin !== position)
         this.suspicion = {
@@ -300,13 +370,17 @@ class Verifier<E extends StoredEvent> {
     };
   }
 
+  /** The size of the next checkpoints; more than any where there are none. */
+  private async nextSize(): Promise<number> {
+    this.next ??= await this.known.next();
+    return this.next.done ? Infinity : (this.next.value[0]?.size ?? 0);
+  }
+
   /** All checkpoints of exactly this size. */
   private async compareCheckpoints(): Promise<void> {
-    this.next ??= await this.known.next();
-    if (this.next.done) return;
-    const group = this.next.value;
-    const size = group[0]?.size ?? 0;
+    const size = await this.nextSize();
     if (size > this.tree.size) return;
+    const group = this.next?.value ?? [];
     const checkpoints = group.map((known) => this.opened(known));
     if (size < this.tree.size)
       throw found('checkpoint-invalid', this.last, `size ${size} comes after ${this.tree.size}`);
@@ -372,7 +446,7 @@ class Verifier<E extends StoredEvent> {
       const { size } = this.opened(next);
       const bundle = Math.floor(this.tree.size / TILE_WIDTH);
       const origins = (await this.parts.tables.originsOf([bundle])).get(bundle);
-      const missing = origins?.[this.tree.size % TILE_WIDTH];
+      const missing = originAt(origins, this.tree.size % TILE_WIDTH);
       this.endHere(
         missing ?? this.last,
         `is missing: the ${next.from} has a checkpoint of size ${size}, the log ends after ${this.tree.size} events at position ${this.last}`,
@@ -390,10 +464,16 @@ class Verifier<E extends StoredEvent> {
 
 interface TablesPage {
   readonly tiles: ReadonlyMap<string, Uint8Array>;
-  readonly origins: ReadonlyMap<number, readonly Position[]>;
+  readonly origins: ReadonlyMap<number, Buffer>;
 }
 
 const NO_HASH = new Uint8Array(0);
+
+function begins(bytes: Uint8Array | undefined, beginning: Uint8Array): boolean {
+  return (
+    bytes !== undefined && Buffer.compare(bytes.subarray(0, beginning.length), beginning) === 0
+  );
+}
 
 function found(code: FaultCode, position: Position, reason: string): Found {
   return new Found({ code, position, reason });

@@ -6,6 +6,7 @@ import { type Position, START } from '#core/kernel/position.js';
 import { type Placed, placedIn } from '../content.js';
 import { shifted, unshifted } from '../moved-store.js';
 import { type EventStore, LedgerCorrupt, type StoredEvent } from '../port.js';
+import { COLUMNS, type CopiedRow, copyRows, type Span } from './copied-rows.js';
 
 /** An event, and what the table repeats of its bytes so that it can be found without reading them. */
 export interface EventWithColumns extends StoredEvent {
@@ -17,13 +18,9 @@ export interface EventWithColumns extends StoredEvent {
   readonly digest: Buffer;
 }
 
-/** The names of what is read, in the order in which COPY gives them. */
-const COLUMNS = 'position, stream, revision, id, type, recorded_at, digest, bytes';
-
 /**
- * Reads the log with all its columns, as a check of everything does: by COPY in PostgreSQL's binary format, which
- * takes a fraction of the time of rows. Otherwise like `readAll` of the port. Positions of a log that was moved here
- * begin behind `from`.
+ * Reads the log with all its columns, as a check of everything does. Otherwise like `readAll` of the port. Positions of
+ * a log that was moved here begin behind `from`.
  */
 export class ReadWithColumns implements Pick<EventStore, 'readAll'> {
   constructor(
@@ -35,84 +32,75 @@ export class ReadWithColumns implements Pick<EventStore, 'readAll'> {
     after: Position,
     { limit }: { readonly limit: number },
   ): Promise<{ events: readonly EventWithColumns[]; scannedTo: Position }> {
-    const own = BigInt(unshifted(after, this.from));
-    // The one before the page tells the time of the log there.
-    const statement = `copy (
-      select ${COLUMNS} from ledger.events
-       where position >= ${own} order by position limit ${Math.trunc(limit) + 1}
-    ) to stdout (format binary)`;
+    const own = this.own(after);
     const events: EventWithColumns[] = [];
-    let [expected, before] = [own, undefined as Instant | undefined];
-    for (const { position, ...row } of rowsIn(await this.copied(statement))) {
-      if (position > own) {
-        expected += 1n;
-        const shown = shifted(String(expected) as Position, this.from);
-        if (position !== expected) throw new LedgerCorrupt(shown, 'is missing');
-        if (events.length < limit) events.push({ ...row, position: shown, before });
+    let [expected, before, missing] = [
+      own,
+      undefined as Instant | undefined,
+      undefined as Position | undefined,
+    ];
+    // The one before the page tells the time of the log there.
+    await this.eachRow(own, limit + 1, (row) => {
+      const recordedAt = instantOfColumn(row.recordedAt);
+      if (row.position > own && missing === undefined) {
+        expected++;
+        if (row.position !== expected) missing = this.shown(expected);
+        else if (events.length < limit) events.push(this.eventIn(row, before));
       }
-      before = row.recordedAt;
-    }
+      before = recordedAt;
+    });
+    if (missing !== undefined) throw new LedgerCorrupt(missing, 'is missing');
     return { events, scannedTo: events.at(-1)?.position ?? after };
   }
 
-  private async copied(statement: string): Promise<Buffer> {
+  /** Has each of the next rows looked at, from the one at `own` on, which is the store's own position. */
+  async eachRow(own: number, limit: number, take: (row: CopiedRow) => void): Promise<void> {
     const client = await this.pool.connect();
     try {
-      return await copyOut(client, statement);
+      await copyRows(
+        client,
+        `select ${COLUMNS} from ledger.events
+          where position >= ${own} order by position limit ${Math.trunc(limit)}`,
+        take,
+      );
     } finally {
       client.release();
     }
   }
-}
 
-/** What the driver calls on a query that is under way; it has none of its own for COPY. */
-function copyOut(client: pg.PoolClient, statement: string): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = [];
-    let failed: Error | undefined;
-    const query = {
-      submit: (wire: { query(text: string): void }) => wire.query(statement),
-      // What lies in the driver's own buffer is overwritten by what comes next.
-      handleCopyData: ({ chunk }: { chunk: Buffer }) => pieces.push(Buffer.from(chunk)),
-      handleCommandComplete: () => undefined,
-      handleError: (error: Error) => (failed = error),
-      handleReadyForQuery: () => (failed ? reject(failed) : resolve(Buffer.concat(pieces))),
-    };
-    client.query(query as unknown as pg.Submittable);
-  });
-}
-
-/** Signature, flags, and the length of what may follow them (PostgreSQL, COPY, "Binary Format"). */
-const HEADER = 11 + 4 + 4;
-/** Of timestamps: microseconds since 2000. */
-const EPOCH = Date.UTC(2000, 0, 1);
-
-type Row = Omit<EventWithColumns, 'position' | 'before'> & {
-  /** The store's own. */
-  readonly position: bigint;
-};
-
-function* rowsIn(copied: Buffer): Generator<Row> {
-  let at = HEADER;
-  // Each row begins with the number of its fields, and each field with its length; the end is -1.
-  const field = () => {
-    const start = at + 4;
-    at = start + copied.readInt32BE(at);
-    return copied.subarray(start, at);
-  };
-  while (copied.readInt16BE(at) > 0) {
-    at += 2;
-    yield {
-      position: field().readBigInt64BE(),
-      stream: field().toString() as StreamName,
-      revision: field().readInt32BE(),
-      id: idOf(field()),
-      type: field().toString(),
-      recordedAt: instantOf(EPOCH + Number(field().readBigInt64BE() / 1_000n)),
-      digest: field(),
-      bytes: field(),
+  /** A copy of what the row holds. */
+  eventIn(row: CopiedRow, before: Instant | undefined): EventWithColumns {
+    const { copied, stream, revision, id, type, digest, bytes } = row;
+    const copyOf = ({ start, end }: Span) => Buffer.from(copied.subarray(start, end));
+    return {
+      position: this.shown(row.position),
+      stream: copied.toString('utf8', stream.start, stream.end) as StreamName,
+      revision,
+      id: idOf(copied.subarray(id.start, id.end)),
+      type: copied.toString('utf8', type.start, type.end),
+      recordedAt: instantOfColumn(row.recordedAt),
+      before,
+      digest: copyOf(digest),
+      bytes: copyOf(bytes),
     };
   }
+
+  /** A position as this store counts it. */
+  own(position: Position): number {
+    return Number(unshifted(position, this.from));
+  }
+
+  /** The same as the ledger says it. */
+  shown(own: number): Position {
+    return shifted(String(own) as Position, this.from);
+  }
+}
+
+const EPOCH = Date.UTC(2000, 0, 1);
+
+/** The time in the column, which has microseconds since 2000. */
+export function instantOfColumn(microseconds: number): Instant {
+  return instantOf(EPOCH + Math.trunc(microseconds / 1_000));
 }
 
 function idOf(uuid: Buffer): EventId {

@@ -3,6 +3,7 @@ import type { EventId } from '#core/kernel/ids.js';
 import { type Instant, instantOf } from '#core/kernel/instant.js';
 import type { Position } from '#core/kernel/position.js';
 import { type Checkpoint, parseCheckpoint } from '../checkpoint.js';
+import { originAt, originBytes, originCount } from '../leaf-origins.js';
 import { parseNote } from '../note.js';
 import type { KeyPeriod, PublishedCheckpoint } from '../published.js';
 import type { KnownKey } from '../signing-keys.js';
@@ -68,7 +69,6 @@ interface CheckpointRow {
 }
 
 const COLUMNS = sql`size::text, position::text, event_id, epoch::text, refusal`;
-const POSITION_BYTES = 8;
 
 /** What the proof keeps in PostgreSQL: everything but the signing keys. Its schema is in `migrations`. */
 export class ProofTables {
@@ -130,7 +130,7 @@ export class ProofTables {
         insert into proof.leaves (bundle, first_position, positions)
         select * from unnest(${origins.map(({ bundle }) => bundle)}::bigint[],
                              ${origins.map(({ positions }) => positions[0])}::bigint[],
-                             ${origins.map(({ positions }) => bytesOf(positions))}::bytea[])
+                             ${origins.map(({ positions }) => originBytes(positions))}::bytea[])
         on conflict (bundle) do update set positions = excluded.positions`.execute(tx);
     });
     return { ...known, size, position, eventId };
@@ -181,15 +181,16 @@ export class ProofTables {
 
   /** Where the leaves of a bundle came from; empty where there is no such bundle. */
   async origins(bundle: number): Promise<readonly Position[]> {
-    return (await this.originsOf([bundle])).get(bundle) ?? [];
+    const stored = (await this.originsOf([bundle])).get(bundle);
+    return stored === undefined ? [] : positionsIn(stored);
   }
 
-  /** The same of several bundles; one that is not there has no entry. */
-  async originsOf(bundles: readonly number[]): Promise<ReadonlyMap<number, readonly Position[]>> {
+  /** The same of several bundles, as it is stored: see `originAt`. One that is not there has no entry. */
+  async originsOf(bundles: readonly number[]): Promise<ReadonlyMap<number, Buffer>> {
     const { rows } = await sql<{ bundle: string; positions: Buffer }>`
       select bundle::text, positions from proof.leaves
        where bundle = any(${[...bundles]}::bigint[])`.execute(this.db);
-    return new Map(rows.map(({ bundle, positions }) => [Number(bundle), positionsIn(positions)]));
+    return new Map(rows.map(({ bundle, positions }) => [Number(bundle), positions]));
   }
 
   /** The position that a leaf came from; undefined where there is no such leaf. */
@@ -311,15 +312,6 @@ function publishedIn({ note, position, signed_at }: CheckpointRow): PublishedChe
   return { ...checkpoint, note, position, signedAt: instantOf(signed_at.getTime()) };
 }
 
-function bytesOf(positions: readonly Position[]): Buffer {
-  const bytes = Buffer.alloc(positions.length * POSITION_BYTES);
-  positions.forEach((position, at) => bytes.writeBigInt64BE(BigInt(position), at * POSITION_BYTES));
-  return bytes;
-}
-
 function positionsIn(bytes: Buffer): Position[] {
-  return Array.from(
-    { length: Math.floor(bytes.length / POSITION_BYTES) },
-    (_, at) => String(bytes.readBigInt64BE(at * POSITION_BYTES)) as Position,
-  );
+  return Array.from({ length: originCount(bytes) }, (_, at) => originAt(bytes, at) as Position);
 }

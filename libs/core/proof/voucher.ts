@@ -1,0 +1,146 @@
+import { hash } from 'node:crypto';
+import type { Position } from '#core/kernel/position.js';
+import { Agreement } from '#core/ledger/postgres/agreement.js';
+import {
+  flawOfColumns,
+  instantOfColumn,
+  type ReadWithColumns,
+} from '#core/ledger/postgres/columns.js';
+import type { CopiedRow } from '#core/ledger/postgres/copied-rows.js';
+import type { Shape, Shapes } from '#core/ledger/shapes.js';
+import { consecutiveOrigins } from './leaf-origins.js';
+import { HASH_BYTES } from './merkle.js';
+import { RunPacker } from './stream-runs.js';
+import { TILE_WIDTH } from './tiles.js';
+import type { VouchedPage } from './vouched-page.js';
+
+/** Between the beginning of the stamp in an event's bytes and its time, see `Content`. */
+const STAMP_BEGINS = '"recordedAt":"'.length;
+const LARGEST = 65_536;
+
+/**
+ * Looks at pages of a log for `verify`. Hashes come as texts of bytes: that takes half the time of buffers, and
+ * hashing is most of the work.
+ */
+export class Voucher {
+  private readonly agreement = new Agreement();
+  /** The byte that makes them a leaf (RFC 6962, section 2.1), and the bytes of an event. */
+  private readonly leaf = Buffer.alloc(1 + LARGEST);
+
+  constructor(
+    private readonly log: ReadWithColumns,
+    private readonly shapes: Shapes,
+  ) {}
+
+  /** So many events after a position, all of which are there; undefined where that or anything of them does not hold. */
+  async page(after: Position, count: number): Promise<VouchedPage | undefined> {
+    const own = this.log.own(after);
+    const page = new Page(after, this.log.shown(own + 1), count);
+    let [expected, holds, recordedAt] = [Math.max(own, 1), true, 0];
+    // The one before the page tells the time of the log there.
+    await this.log.eachRow(own, own > 0 ? count + 1 : count, (row) => {
+      holds &&=
+        row.position === expected++ &&
+        row.recordedAt >= recordedAt &&
+        (row.position === own ? this.tells(row) : this.takes(row, page));
+      ({ recordedAt } = row);
+    });
+    const last = { position: this.log.shown(own + count), recordedAt: instantOfColumn(recordedAt) };
+    return holds && page.count === count ? page.packed(last) : undefined;
+  }
+
+  /** Whether the event before the page has the time of its column. */
+  private tells(row: CopiedRow): boolean {
+    const shape = this.fitting(row);
+    return shape === undefined ? this.holds(row) : this.agreement.holds(row, shape);
+  }
+
+  private takes(row: CopiedRow, page: Page): boolean {
+    const { copied, bytes } = row;
+    const { leaf } = this;
+    const length = bytes.end - bytes.start;
+    if (length > LARGEST) return false;
+    copied.copy(leaf, 1, bytes.start, bytes.end);
+    page.add(row, hash('sha256', leaf.subarray(0, 1 + length), 'binary'));
+    const shape = this.fitting(row);
+    if (shape === undefined) return this.holds(row);
+    return this.agreement.holds(row, shape) && this.isDigest(row, shape, length);
+  }
+
+  private fitting({ copied, type, bytes }: CopiedRow): Shape | undefined {
+    const name = copied.toString('latin1', type.start, type.end);
+    return this.shapes.fitting(name, copied, bytes.start, bytes.end);
+  }
+
+  /** The digest is that of the bytes without the stamp that the store has put in, see `Content`. */
+  private isDigest(
+    { copied, digest, bytes }: CopiedRow,
+    { gaps, starts, ends }: Shape,
+    length: number,
+  ): boolean {
+    const { leaf } = this;
+    const stamp = (starts[gaps.recordedAt] as number) - STAMP_BEGINS - bytes.start;
+    const behind = (ends[gaps.revision] as number) - bytes.start;
+    leaf.copyWithin(1 + stamp, 1 + behind, 1 + length);
+    const content = leaf.subarray(1, 1 + length - (behind - stamp));
+    return (
+      copied.toString('latin1', digest.start, digest.end) === hash('sha256', content, 'binary')
+    );
+  }
+
+  /** The same for an event of no known shape; those like it will be known from now on. */
+  private holds(row: CopiedRow): boolean {
+    const event = this.log.eventIn(row, undefined);
+    return flawOfColumns(event) === undefined && this.shapes.learn(event);
+  }
+}
+
+/** A page that is being looked at. */
+class Page {
+  count = 0;
+  private readonly leaves: Buffer;
+  private readonly tiles: Buffer;
+  private readonly runs: RunPacker;
+
+  constructor(
+    private readonly after: Position,
+    private readonly first: Position,
+    events: number,
+  ) {
+    this.leaves = Buffer.alloc(events * HASH_BYTES);
+    this.tiles = Buffer.alloc(Math.floor(events / TILE_WIDTH) * HASH_BYTES);
+    this.runs = new RunPacker(first, events);
+  }
+
+  /** `leaf`: its hash, a character for each byte. */
+  add({ copied, stream, revision }: CopiedRow, leaf: string): void {
+    this.leaves.write(leaf, this.count * HASH_BYTES, 'latin1');
+    this.runs.add(copied, stream, revision);
+    this.count++;
+    if (this.count % TILE_WIDTH > 0) return;
+    const from = (this.count - TILE_WIDTH) * HASH_BYTES;
+    const root = rootOf(this.leaves.subarray(from, from + TILE_WIDTH * HASH_BYTES));
+    this.tiles.set(root, (this.count / TILE_WIDTH - 1) * HASH_BYTES);
+  }
+
+  packed(last: VouchedPage['last']): VouchedPage {
+    const { after, first, leaves, tiles, runs, count } = this;
+    const origins = consecutiveOrigins(first, count);
+    return { after, leaves, tiles, origins, ...runs.packed(), last };
+  }
+}
+
+const PAIR = 2 * HASH_BYTES;
+/** What makes two hashes a node (RFC 6962, section 2.1), and the hashes. */
+const node = Buffer.alloc(1 + PAIR, 1);
+
+/** The root over the hashes of a full tile, as `subtreeHash` gives it. */
+function rootOf(tile: Buffer): Buffer {
+  const level = Buffer.from(tile);
+  for (let width = TILE_WIDTH; width > 1; width /= 2)
+    for (let pair = 0; pair < width / 2; pair++) {
+      level.copy(node, 1, pair * PAIR, (pair + 1) * PAIR);
+      level.write(hash('sha256', node, 'binary'), pair * HASH_BYTES, 'latin1');
+    }
+  return level.subarray(0, HASH_BYTES);
+}
