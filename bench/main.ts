@@ -38,7 +38,14 @@ async function bench(names: readonly string[], options: Options): Promise<void> 
   say(`${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, ${machine.system}`);
   say(`Node ${machine.node}, PostgreSQL ${postgres}, commit ${machine.commit}`);
   const measured: Report['rows'][number][] = [];
+  const notRun: Report['notRun'][number][] = [];
   for (const row of rows) {
+    const why = row.missing?.();
+    if (why !== undefined) {
+      say(`\n${row.name}: not run, ${why}`);
+      notRun.push({ row: row.name, why });
+      continue;
+    }
     const size = SIZES[options.size];
     const stage = new Stage(size, resolve(options.directory), say);
     try {
@@ -55,7 +62,7 @@ async function bench(names: readonly string[], options: Options): Promise<void> 
       await stage.close();
     }
   }
-  const report: Report = { machine, postgres, size: options.size, rows: measured };
+  const report: Report = { machine, postgres, size: options.size, rows: measured, notRun };
   const file = options.output ?? join(here, 'results', 'latest.json');
   await mkdir(join(file, '..'), { recursive: true });
   await writeFile(file, `${JSON.stringify(report, undefined, 2)}\n`);

@@ -8,6 +8,7 @@ export interface Report {
   readonly postgres: string;
   readonly size: string;
   readonly rows: readonly (Measured & { readonly what: string; readonly against?: string })[];
+  readonly notRun: readonly { readonly row: string; readonly why: string }[];
 }
 
 export function reported(row: Row, measured: Measured): Report['rows'][number] {
@@ -15,7 +16,7 @@ export function reported(row: Row, measured: Measured): Report['rows'][number] {
 }
 
 /** The table, for people. */
-export function tableOf({ rows }: Report): string {
+export function tableOf({ rows, notRun }: Report): string {
   const cells = rows.map((row) => [
     row.row,
     withSpread(row.result, row.goal.kind === 'limit' ? ` ${row.goal.unit}` : ' x'),
@@ -40,9 +41,12 @@ export function tableOf({ rows }: Report): string {
       .map((cell, column) => cell.padEnd(widths[column] as number))
       .join('  ')
       .trimEnd();
-  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...cells.map(line)].join(
-    '\n',
-  );
+  return [
+    line(head),
+    line(widths.map((width) => '-'.repeat(width))),
+    ...cells.map(line),
+    ...notRun.map(({ row, why }) => `${row}: not run, ${why}`),
+  ].join('\n');
 }
 
 export function wanted(goal: Goal): string {

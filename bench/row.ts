@@ -14,6 +14,8 @@ export interface Row {
   readonly goal: Goal;
   /** Of the `more` that the subject's samples bring: the worst of them must stay below. */
   readonly limits?: Readonly<Record<string, Limit>>;
+  /** Why it can not be measured here; undefined where it can. Absent: it always can. */
+  missing?(): string | undefined;
   /** Makes what both arms need: servers, people, tables. Not measured. */
   prepare(stage: Stage): Promise<Arms>;
 }

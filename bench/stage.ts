@@ -77,11 +77,14 @@ export class Stage {
     readonly say: (text: string) => void,
   ) {}
 
-  /** A server on a data directory of this name below the stage's, with what an earlier run has left there. */
-  async server(name: string): Promise<Server> {
+  /**
+   * A server on a data directory of this name below the stage's, with what an earlier run has left there; `more`: further
+   * settings.
+   */
+  async server(name: string, more: Readonly<Record<string, string>> = {}): Promise<Server> {
     const directory = join(this.directory, name);
     await mkdir(directory, { recursive: true });
-    const environment = { LEDGER_DATA_DIR: directory, PORT: '0' };
+    const environment = { LEDGER_DATA_DIR: directory, PORT: '0', ...more };
     const logFile = join(directory, 'server.log');
     const nodeOptions = [...startOptions, ...(process.env.BENCH_NODE_OPTIONS?.split(' ') ?? [])];
     const started = await startApp<{ url: string; key: string }>('server', {
@@ -99,9 +102,9 @@ export class Stage {
   }
 
   /** A server on an empty ledger. */
-  async emptyServer(name: string): Promise<Server> {
+  async emptyServer(name: string, more?: Readonly<Record<string, string>>): Promise<Server> {
     await rm(join(this.directory, name), { recursive: true, force: true });
-    return this.server(name);
+    return this.server(name, more);
   }
 
   /** A server on a ledger of so many events, which is made where it is not there yet. */

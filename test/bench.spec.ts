@@ -80,7 +80,7 @@ describe('npm run bench', () => {
         join(repository, 'bench', 'main.ts'),
         ...args,
       ],
-      { cwd: folder, encoding: 'utf8' },
+      { cwd: folder, encoding: 'utf8', env: { ...process.env, KURRENTDB_URL: '' } },
     );
 
   test('measures both arms with real servers and keeps what it found', () => {
@@ -95,6 +95,13 @@ describe('npm run bench', () => {
     }
     expect(stdout).toContain(tableOf(report));
     expect(report.machine.cores).toBeGreaterThan(0);
+  });
+
+  test('says which rows can not be measured here, and why', () => {
+    const output = join(folder, 'not-run.json');
+    const { status, stdout } = bench('grant-kurrentdb', '--size', 'tiny', '--output', output);
+    expect(status).toBe(0);
+    expect(stdout).toContain('grant-kurrentdb: not run, KURRENTDB_URL names no KurrentDB server');
   });
 
   test('names the rows there are where one is asked for that is not', () => {

@@ -28,12 +28,15 @@ export default {
 } satisfies Row;
 
 /** A server with registered people, and the arm that has them give their consent. */
-export async function grantsOver(stage: Stage): Promise<{
+export async function grantsOver(
+  stage: Stage,
+  settings?: Readonly<Record<string, string>>,
+): Promise<{
   readonly server: Server;
   readonly people: readonly string[];
   subject(): Promise<Sample>;
 }> {
-  const server = await stage.emptyServer('grants');
+  const server = await stage.emptyServer('grants', settings);
   const { key, url } = server;
   const people = await withPeople(server, stage.size.people);
   let first = 0;
