@@ -12,8 +12,9 @@ import {
 import type { StreamName } from '#core/kernel/ids.js';
 import { type Position, START } from '#core/kernel/position.js';
 import { idIn } from '#core/ledger/contract.js';
+import { Connection } from '#core/ledger/kurrentdb/connection.js';
 import { parseConnectionString } from '#core/ledger/kurrentdb/connection-string.js';
-import { failureOf } from '#core/ledger/kurrentdb/failure.js';
+import { failureOf, TimedOut } from '#core/ledger/kurrentdb/failure.js';
 import { KurrentLedger } from '#core/ledger/kurrentdb/kurrentdb.ledger.js';
 import { LedgerClient } from '#core/ledger/kurrentdb/ledger-client.js';
 import { MemoryTimeMarks } from '#core/ledger/memory/time-marks.js';
@@ -255,6 +256,25 @@ describe('a ledger on KurrentDB whose server fails', () => {
       expect(error).toMatchObject({ message: 'Channel has been shut down' });
       // Nothing was sent, and it is tried again.
       expect(failureOf(error)).toBe('unavailable');
+    });
+
+    test.each([
+      { meanwhile: 'others are answered', isKept: true },
+      { meanwhile: 'nobody is answered', isKept: false },
+    ])('while $meanwhile, a call that hangs: its client is kept: $isKept', async ({ isKept }) => {
+      const connection = new Connection(server.url, 1_000);
+      try {
+        const client = await connection.subscribing();
+        let hangs = true;
+        const hanging = connection.attempt(1_000, () => new Promise(() => undefined));
+        const ended = expect(hanging.finally(() => (hangs = false))).rejects.toThrow(TimedOut);
+        while (hangs && isKept)
+          await connection.attempt(1_000, (asked, by) => asked.serverVersion(by));
+        await ended;
+        expect((await connection.subscribing()) === client).toBe(isKept);
+      } finally {
+        connection.close();
+      }
     });
 
     test('a client without a deadline of its own would be noticed', async () => {

@@ -13,13 +13,16 @@ const [FIRST_RETRY, LONGEST_RETRY] = [50, 500];
 
 /**
  * The connection to the cluster: every call through it ends in time, whatever the server and the client
- * do, and a client that left one hanging is replaced, with whatever else hangs in it.
+ * do, and a client that left one hanging is replaced, with whatever else hangs in it. One that has answered others
+ * meanwhile is not: the call was slow, and the others would end with it.
  */
 export class Connection {
   private readonly target: ConnectionString;
   private readonly ending = new AbortController();
   private readonly underway = new Set<() => void>();
   private client: LedgerClient | undefined;
+  /** When each client had its last answer (`performance.now()`). */
+  private readonly answeredAt = new WeakMap<LedgerClient, number>();
   private versionOf: Promise<string> | undefined;
   /** Why the server could not be asked for its version the last time. */
   private notReached: unknown;
@@ -120,9 +123,10 @@ export class Connection {
     call: (client: LedgerClient, until: number) => Promise<T>,
   ): Promise<T> {
     const client = this.current();
+    const began = performance.now();
     return new Promise<T>((resolve, reject) => {
       const giveUp = (error: Error) => {
-        this.replace(client);
+        if ((this.answeredAt.get(client) ?? -1) < began) this.replace(client);
         fail(error);
       };
       const onClose = () => fail(new LedgerUnavailable('the ledger is closed'));
@@ -138,6 +142,7 @@ export class Connection {
       this.underway.add(onClose);
       // It may end much later, when nobody waits for it: that settles nothing any more.
       call(client, Date.now() + milliseconds).then((value) => {
+        this.answeredAt.set(client, performance.now());
         done();
         resolve(value);
       }, fail);
