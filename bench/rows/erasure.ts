@@ -1,10 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import pg from 'pg';
+import { newId, type StreamName, streamOf } from '#core/kernel/ids.js';
+import { instantOf } from '#core/kernel/instant.js';
+import { Codec, type Draft } from '#core/ledger/codec.js';
+import { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
 import { openVault } from '#core/vault/postgres/open-vault.js';
-import { apiOf, withPeople } from '../people.js';
+import { eventCatalogue } from '#domains/slices.js';
+import { withPeople } from '../people.js';
 import type { Row } from '../row.js';
-import type { Server } from '../stage.js';
 
 /** People who are erased in one sample. */
 const AT_ONCE = 3;
@@ -12,15 +16,17 @@ const AT_ONCE = 3;
 export default {
   name: 'erasure',
   subject: 'the keys of a person with 10,000 events destroyed',
-  reference: 'those of a person with a registration only',
+  reference: 'those of a person with one event that is sealed under the same keys',
   goal: { kind: 'time', unit: 'ms', atMost: 1.2 },
   async prepare(stage) {
-    const server = await stage.emptyServer('erasure');
+    const registering = await stage.emptyServer('erasure');
     const each = AT_ONCE * (stage.size.rounds + 1);
-    const people = await withPeople(server, 2 * each);
+    const people = await withPeople(registering, 2 * each);
+    await registering.stop();
+    // Nobody makes read models of what follows while keys are destroyed: that would be measured too.
+    const server = await stage.server('erasure', { LEDGER_ROLES: 'api' });
     const [long, short] = [people.slice(0, each), people.slice(each)];
     stage.say(`  ${stage.size.fewEvents} events for each of ${each} people`);
-    for (const person of long) await sayALot(server, person, stage.size.fewEvents);
     const pool = new pg.Pool({ connectionString: server.databaseUrl, max: 2 });
     // Its sessions end with the server.
     pool.on('error', () => undefined);
@@ -28,6 +34,11 @@ export default {
       pool,
       keyFile: join(server.directory, 'keys', 'epoch-keys.json'),
     });
+    const store = new PostgresLedger({ connectionString: server.databaseUrl });
+    const codec = new Codec(eventCatalogue, vault);
+    for (const person of long) await sayALot({ store, codec }, person, stage.size.fewEvents);
+    for (const person of short) await sayALot({ store, codec }, person, 1);
+    await store.close();
     const arm = (some: string[]) => async () => {
       const owners = some.splice(0, AT_ONCE);
       if (owners.length < AT_ONCE) throw new Error('nobody is left: ask for fewer rounds');
@@ -39,27 +50,40 @@ export default {
   },
 } satisfies Row;
 
-/** One choice after the other, each with evidence that is sealed under the person's key. */
-async function sayALot(server: Server, subjectId: string, events: number): Promise<void> {
-  const lines = Readable.from(choices(subjectId, events), { objectMode: false });
-  for await (const { status } of apiOf(server).lines<{ status: string }>(
-    'POST',
-    '/v1/interactions/bulk',
-    lines,
-  ))
-    if (status !== 'recorded') throw new Error(`a choice was ${status}`);
+/** So many travel in one append. */
+const IN_ONE = 500;
+
+/**
+ * Choices with evidence that is sealed under the person's key, appended as a command appends them, without asking
+ * anybody what was chosen before: through the API each would first fold all those before it.
+ */
+async function sayALot(
+  log: { readonly store: PostgresLedger; readonly codec: Codec },
+  subjectId: string,
+  events: number,
+): Promise<void> {
+  const stream = streamOf('subject', subjectId);
+  for (let said = 0; said < events; said += IN_ONE) {
+    const drafts = Array.from({ length: Math.min(IN_ONE, events - said) }, (_, n) =>
+      choice(stream, said + n),
+    );
+    const [first, ...rest] = await log.codec.encode(drafts);
+    if (first === undefined) return;
+    await log.store.append({ stream, expected: { kind: 'exists' }, events: [first, ...rest] });
+  }
 }
 
-function* choices(subjectId: string, count: number): Generator<string> {
-  for (let n = 0; n < count; n++)
-    yield `${JSON.stringify({
-      type: 'interaction',
-      subjectId,
-      interaction: {
-        source: 'web-form',
-        occurredAt: new Date(Date.UTC(2026, 0, 2) + n * 1_000).toISOString(),
-        evidence: { form: `f-${n}` },
-        choices: [{ purpose: 'newsletter', decision: n % 2 === 0 ? 'refuse' : 'withdraw' }],
-      },
-    })}\n`;
+function choice(stream: StreamName, n: number): Draft {
+  return {
+    id: newId('evt'),
+    type: n % 2 === 0 ? 'ConsentRefused' : 'ConsentWithdrawn',
+    stream,
+    occurredAt: instantOf(Date.UTC(2026, 0, 2) + n * 1_000),
+    actor: { kind: 'system', id: 'bench' },
+    source: 'web-form',
+    interactionId: newId('rcp'),
+    correlationId: 'bench',
+    salt: randomBytes(16).toString('base64url'),
+    data: { purpose: 'newsletter', purposeRevision: 0, evidence: { form: `f-${n}` } },
+  };
 }
