@@ -41,6 +41,7 @@ const findings = new Set<string>();
 let acknowledged = 0;
 let longest = 0;
 let givenUp = 0;
+let refused = 0;
 let answers = 0;
 /** Which server a call is sent to first. */
 let turn = 0;
@@ -129,8 +130,11 @@ async function insist(
       );
       return undefined;
     }
-    if (answer?.status === 503 && !(Number(answer.retryAfter) > 0))
-      findings.add(`503 ${String(answer.body.code)} without Retry-After`);
+    if (answer?.status === 503) {
+      refused++;
+      if (!(Number(answer.retryAfter) > 0))
+        findings.add(`503 ${String(answer.body.code)} without Retry-After`);
+    }
     await sleep(20 + Math.random() * 100);
   }
 }
@@ -185,6 +189,7 @@ function report(): void {
     acknowledged,
     longest: Math.round(longest),
     givenUp,
+    refused,
     findings: [...findings],
   };
   process.stdout.write(`${JSON.stringify(soFar)}\n`);

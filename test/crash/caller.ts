@@ -27,6 +27,8 @@ export interface CallsSoFar {
   readonly longest: number;
   /** Calls that nobody answered in time. */
   readonly givenUp: number;
+  /** Answers that said: not now. */
+  readonly refused: number;
   /** Answers that nobody should get, in words. */
   readonly findings: readonly string[];
 }
@@ -49,7 +51,8 @@ export function startCaller(settings: CallerSettings): Caller {
     ['--import', loader, join(here, 'caller-process.ts'), JSON.stringify(settings)],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   );
-  let soFar: CallsSoFar = { acknowledged: 0, longest: 0, givenUp: 0, findings: [] };
+  const none = { acknowledged: 0, longest: 0, givenUp: 0, refused: 0, findings: [] };
+  let soFar: CallsSoFar = none;
   createInterface({ input: child.stdout }).on('line', (line) => {
     soFar = JSON.parse(line) as CallsSoFar;
   });
