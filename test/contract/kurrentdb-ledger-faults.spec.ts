@@ -524,8 +524,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
       const large = () => ({ id: randomUUID(), type: 'Large', isJson: false, data, metadata });
       await writeSome();
       const from = (await store.head())?.position as Position;
-      collectGarbage();
-      const before = process.memoryUsage().arrayBuffers;
+      const before = await heldNow();
       let [delivered, most] = [0, 0];
       const stopped = new AbortController();
       const writing = (async () => {
@@ -539,8 +538,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
         delivered += events.length;
         await new Promise((resolve) => setTimeout(resolve, 5));
         if (delivered % 250 === 0 || delivered === COUNT) {
-          collectGarbage();
-          most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+          most = Math.max(most, (await heldNow()) - before);
         }
         if (delivered === COUNT) stopped.abort();
       }
@@ -562,6 +560,17 @@ describe('a ledger on KurrentDB whose server fails', () => {
     }, 180_000);
   });
 });
+
+/** Bytes of buffers that somebody holds: what nobody does is counted until a thread beside ours has swept it away. */
+async function heldNow(): Promise<number> {
+  let least = Infinity;
+  for (let looks = 0; looks < 3; looks++) {
+    collectGarbage();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    least = Math.min(least, process.memoryUsage().arrayBuffers);
+  }
+  return least;
+}
 
 function collectGarbage(): void {
   setFlagsFromString('--expose-gc');
