@@ -61,8 +61,9 @@ async function generate(asked: LoadAsked): Promise<LoadDone> {
   } finally {
     for (const connection of open) connection.close();
   }
+  if (times.length === 0) throw new Error(`nobody was answered within ${asked.seconds} s`);
   times.sort((a, b) => a - b);
-  const percentile = (share: number) => times[Math.ceil((times.length - 1) * share)] ?? NaN;
+  const percentile = (share: number) => times[Math.ceil((times.length - 1) * share)] as number;
   return {
     sent: requestsSent,
     perSecond: times.length / asked.seconds,

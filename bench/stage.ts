@@ -26,7 +26,7 @@ export interface Size {
 
 export const SIZES = {
   /** To see that everything works; its figures mean nothing. */
-  tiny: size('tiny', 1, 0.5, 0.2, 50, 500, 200, 200),
+  tiny: size('tiny', 1, 2, 0.2, 50, 500, 200, 200),
   small: size('small', 3, 4, 1, 20_000, 100_000, 10_000, 20_000),
   full: size('full', 5, 8, 2, 50_000, 1_000_000, 10_000, 100_000),
 } as const satisfies Record<string, Size>;
