@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import {
   binaryEvent,
@@ -32,6 +30,7 @@ import {
 import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
 import { FaultServer, type FaultServerOptions } from '../support/kurrentdb/fault-server.js';
 import type { Fault, FaultKind } from '../support/kurrentdb/faults.js';
+import { collectGarbage } from '../support/held-memory.js';
 import { until } from '../support/until.js';
 
 // What is awaited are answers, and some faults take as long as a call may; not times.
@@ -570,9 +569,4 @@ async function heldNow(): Promise<number> {
     least = Math.min(least, process.memoryUsage().arrayBuffers);
   }
   return least;
-}
-
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
 }

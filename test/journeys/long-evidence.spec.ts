@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { QueryBus } from '@nestjs/cqrs';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { Fact, Occasion } from '#core/kernel/event.js';
@@ -11,6 +9,7 @@ import { type Evidence, GatherEvidence } from '#domains/evidence/queries/gather-
 import type { Receipt } from '../support/answers.js';
 import { failing, filesIn, forged, linesOf, textOf, verified } from '../support/bundle.js';
 import { catalogue } from '../support/catalogue.js';
+import { heldMegabytes } from '../support/held-memory.js';
 import { type RunningLedger, startLedger } from '../support/server.js';
 import { until } from '../support/until.js';
 
@@ -158,13 +157,6 @@ describe('given Longina, of whom thousands of events are on record, between two 
   });
 
   test('then memory holds a part of it, whatever there is', async () => {
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc') as () => void;
-    const held = () => {
-      collect();
-      const { heapUsed, arrayBuffers } = process.memoryUsage();
-      return (heapUsed + arrayBuffers) / 1_000_000;
-    };
     /** Of all parts: how many are held at most at a time, and MB more at the last than at the third. */
     const heldWhile = async (take: (part: object) => void) => {
       const parts: WeakRef<object>[] = [];
@@ -172,7 +164,7 @@ describe('given Longina, of whom thousands of events are on record, between two 
       let most = 0;
       for await (const part of (await gather([longina])).parts()) {
         take(part);
-        marks.push(held());
+        marks.push(heldMegabytes());
         parts.push(new WeakRef(part));
         most = Math.max(most, parts.filter((one) => one.deref() !== undefined).length);
       }
@@ -185,9 +177,9 @@ describe('given Longina, of whom thousands of events are on record, between two 
     // Twins that hold what they should not: every part, or the whole stream at once.
     const kept: object[] = [];
     expect((await heldWhile((part) => kept.push(part))).most).toBe(kept.length);
-    const before = held();
+    const before = heldMegabytes();
     const whole = await ledger.runtime.ledger.read(streamOf('subject', longina));
-    expect(held() - before).toBeGreaterThan(2);
+    expect(heldMegabytes() - before).toBeGreaterThan(2);
     expect(whole).toHaveLength(EVENTS + 1);
   });
 });

@@ -1,9 +1,8 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { StreamName } from '#core/kernel/ids.js';
 import type { Position } from '#core/kernel/position.js';
 import type { StoredEvent } from '#core/ledger/port.js';
+import { heldMegabytes } from '../../../test/support/held-memory.js';
 import { StreamOrder } from './stream-order.js';
 import { RUN_BYTES, RunPacker } from './stream-runs.js';
 
@@ -99,18 +98,11 @@ describe('events that were packed', () => {
 
 describe('memory', () => {
   const STREAMS = 200_000;
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  const held = () => {
-    collect();
-    const { heapUsed, arrayBuffers } = process.memoryUsage();
-    return (heapUsed + arrayBuffers) / 1_000_000;
-  };
   /** MB that are held after so many streams, beyond what was before. */
   const heldBy = (take: (one: StoredEvent) => void) => {
-    const before = held();
+    const before = heldMegabytes();
     for (let n = 1; n <= STREAMS; n++) take(event(n, n, 0));
-    return held() - before;
+    return heldMegabytes() - before;
   };
 
   test('does not grow with the number of streams, as that of a map does', () => {
