@@ -8,6 +8,7 @@ import { type Evidence, Refused } from '#core/kernel/refused.js';
 import type { Turn } from '#core/kernel/requested.js';
 import { KeyDestroyed } from '#core/vault/port.js';
 import { CannotDecode, type Codec, type Draft } from './codec.js';
+import { inTime } from './in-time.js';
 import { InTurn } from './in-turn.js';
 import { RecentEvents } from './recent-events.js';
 import {
@@ -270,7 +271,7 @@ export class Ledger {
     const events = (await this.codec.encode(drafts)) as [NewEvent, ...NewEvent[]];
     const expected: Expected =
       revision === undefined ? { kind: 'none' } : { kind: 'exact', revision };
-    if (turn) await within(turn.come());
+    if (turn) await inTime(turn.come(), PATIENCE, tooLate);
     const appending = this.store.append({ stream, expected, events, bulk });
     turn?.done();
     return recordedNow(events, await appending);
@@ -303,19 +304,8 @@ export class Ledger {
 }
 
 /** Whoever holds a stream must not wait for others without end: they may wait for that stream. */
-async function within(turn: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(unavailable('ledger-unavailable', 'the appends before this one take too long')),
-      PATIENCE,
-    );
-  });
-  try {
-    await Promise.race([turn, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function tooLate(): Refused {
+  return unavailable('ledger-unavailable', 'the appends before this one take too long');
 }
 
 function draftOf(stream: StreamName, occasion: Occasion, { type, data, occurredAt }: Fact): Draft {

@@ -4,6 +4,7 @@ import { idFrom, type StreamName } from '#core/kernel/ids.js';
 import type { Clock, Instant } from '#core/kernel/instant.js';
 import { parsePosition, type Position, START } from '#core/kernel/position.js';
 import { placedIn } from '../content.js';
+import { inTime } from '../in-time.js';
 import { InTurn } from '../in-turn.js';
 import {
   type Appended,
@@ -19,7 +20,6 @@ import {
 import { isAsExpected, repetitionOf, type Twin } from '../repetition.js';
 import { type Connection, Retry } from './connection.js';
 import { failureOf, reasonOf, TimedOut } from './failure.js';
-import { inTime } from './in-time.js';
 import type { KnownIds } from './known-ids.js';
 import type { Reading } from './reading.js';
 

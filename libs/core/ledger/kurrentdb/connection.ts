@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inTime } from '../in-time.js';
 import { LedgerUnavailable } from '../port.js';
 import { type ConnectionString, parseConnectionString } from './connection-string.js';
 import { failureOf, NotConnected, reasonOf, ServerTooOld, TimedOut } from './failure.js';
-import { inTime } from './in-time.js';
 import { LedgerClient } from './ledger-client.js';
 
 /** The first long-term version whose reads of a stream say where its events lie in `$all`. */
@@ -170,15 +170,13 @@ export class Connection {
   private async whyNoLeader(): Promise<unknown> {
     const [node, ...others] = this.target.hosts;
     if (this.closed || (others.length === 0 && !this.target.discover)) return undefined;
-    const alone = new LedgerClient({ ...this.target, hosts: [node], discover: false });
-    try {
-      await alone.serverVersion(Date.now() + LONGEST_RETRY);
-      return undefined;
-    } catch (error) {
-      return error;
-    } finally {
-      void alone.end().catch(() => undefined);
-    }
+    const asking = LedgerClient.askAlone(this.target, node, (client) =>
+      client.serverVersion(Date.now() + LONGEST_RETRY),
+    );
+    return asking.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
   }
 }
 

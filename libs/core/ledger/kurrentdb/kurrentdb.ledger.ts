@@ -4,6 +4,7 @@ import { comparePositions, type Position, START } from '#core/kernel/position.js
 import { checkRequest } from '../check-request.js';
 import { placedIn } from '../content.js';
 import { followLog, type PageAndEnd } from '../follow-log.js';
+import { inTime } from '../in-time.js';
 import {
   type Appended,
   type AppendRequest,
@@ -20,7 +21,6 @@ import type { TimeMarks } from '../time-marks.js';
 import { WakeUp } from '../wake-up.js';
 import { Appends } from './append.js';
 import { Connection } from './connection.js';
-import { inTime } from './in-time.js';
 import { KnownIds } from './known-ids.js';
 import { LedgerTime } from './ledger-time.js';
 import { Reading } from './reading.js';

@@ -63,6 +63,20 @@ export class LedgerClient extends EventStoreDBClient {
     if (!('endpoint' in where)) this.resolveUri = () => this.leaderAmong(resolveUri, connection);
   }
 
+  /** Asks one node, whichever it is, by a client of its own. */
+  static async askAlone<T>(
+    connection: ConnectionString,
+    node: EndPoint,
+    ask: (client: LedgerClient) => Promise<T>,
+  ): Promise<T> {
+    const alone = new LedgerClient({ ...connection, hosts: [node], discover: false });
+    try {
+      return await ask(alone);
+    } finally {
+      void alone.end().catch(() => undefined);
+    }
+  }
+
   /** With the user's name and password, which the client never holds, and from the leader alone. */
   get asking(): { readonly credentials: ConnectionString['user']; readonly requiresLeader: true } {
     return { credentials: this.user, requiresLeader: true };
@@ -134,9 +148,9 @@ export class LedgerClient extends EventStoreDBClient {
       const found = await find();
       const [, address = '', port] = /^(.*):(\d+)$/.exec(found) ?? [];
       const node = { address, port: Number(port) };
-      const alone = new LedgerClient({ ...connection, hosts: [node], discover: false });
-      const leads = await alone.leads(node, Date.now() + LEADER_TIMEOUT).catch(() => false);
-      void alone.end().catch(() => undefined);
+      const leads = await LedgerClient.askAlone(connection, node, (client) =>
+        client.leads(node, Date.now() + LEADER_TIMEOUT),
+      ).catch(() => false);
       if (leads || this.ended || tries === LEADER_TRIES) return found;
       await sleep(DISCOVERY_INTERVAL);
     }
