@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Kysely, sql } from 'kysely';
 import { type Budget, Budgets, type DrawTokens, type Verdict } from '#core/platform/budgets.js';
@@ -79,7 +80,16 @@ describe('a budget that processes share', () => {
     const refilled = performance.now() - began;
     expect(count).toBeGreaterThanOrEqual(60_000);
     expect(count).toBeLessThanOrEqual(60_000 + Math.ceil(refilled));
-    expect(asked).toBeLessThanOrEqual(count / 100 + 1);
+    expect(asked).toBeLessThanOrEqual(600 + (count - 60_000) / 50 + 1);
+
+    const [empty, before] = [performance.now(), asked];
+    while (performance.now() < empty + 500) {
+      await process.take(one);
+      await sleep(2);
+    }
+    const meanwhile = performance.now() - empty;
+    expect(asked - before).toBeGreaterThan(0);
+    expect(asked - before).toBeLessThanOrEqual(meanwhile / 50 + 1);
   });
 
   test('says truly when the next call is admitted', async () => {

@@ -145,8 +145,12 @@ export class Budgets {
     const { granted, left } = await this.draws.add({ ...budget, wanted });
     share.tokens += granted;
     share.left = left;
-    if (granted < wanted)
-      share.emptyUntil = performance.now() + ((1 - left) * REFILL_SECONDS * 1_000) / budget.calls;
+    if (granted < wanted) {
+      // Half a portion is waited for: who calls an empty large budget without pause would ask for each token.
+      const enough = Math.ceil(portion / 2);
+      share.emptyUntil =
+        performance.now() + ((enough - left) * REFILL_SECONDS * 1_000) / budget.calls;
+    }
   }
 }
 
