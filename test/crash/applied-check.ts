@@ -1,11 +1,10 @@
 import { type Position, START } from '#core/kernel/position.js';
 import { readCheckpoints } from '#core/projector/checkpoint.js';
-import { Projector } from '#core/projector/projector.js';
 import type { Runtime } from '#core/runtime/runtime.js';
 import { projections } from '#domains/slices.js';
+import { atTheEnd, type End } from './at-the-end.js';
+import type { ReadModelFindings } from './read-model-check.js';
 
-/** Milliseconds in which whoever follows the log must have come to its end. */
-const PATIENCE = 60_000;
 const PAGE = 2_000;
 
 /** How many events each read model has applied in all, up to a position. */
@@ -15,16 +14,14 @@ export interface Applied {
 }
 
 /** At a moment at which nothing is recorded. */
-export async function countApplied({ database, ledger }: Runtime): Promise<Applied> {
-  const projector = new Projector({ db: database, log: ledger, projections: projections() });
+export async function countApplied(runtime: Runtime): Promise<Applied & Pick<End, 'finding'>> {
   const names = projections().map(({ name }) => name);
-  const upTo = (await ledger.head())?.position ?? START;
-  if (!(await projector.waitFor(upTo, names, { timeoutMs: PATIENCE })))
-    throw new Error(`the read models did not come to ${upTo}`);
-  const checkpoints = await readCheckpoints(database, { names });
+  const { position, finding } = await atTheEnd(runtime);
+  const checkpoints = await readCheckpoints(runtime.database, { names });
   return {
-    upTo,
+    upTo: position ?? START,
     counts: new Map(names.map((name) => [name, checkpoints.get(name)?.applied ?? 0])),
+    finding,
   };
 }
 
@@ -32,11 +29,9 @@ export async function countApplied({ database, ledger }: Runtime): Promise<Appli
  * What each read model has applied since then, against the events that there were for it: who writes after having lost
  * its partition applies again what their new owner has applied, even where the rows come out the same.
  */
-export async function checkApplied(
-  runtime: Runtime,
-  before: Applied,
-): Promise<{ readonly skipped: number; readonly doubled: number }> {
+export async function checkApplied(runtime: Runtime, before: Applied): Promise<ReadModelFindings> {
   const after = await countApplied(runtime);
+  if (after.finding !== undefined) return { skipped: 0, doubled: 0, findings: [after.finding] };
   let [skipped, doubled] = [0, 0];
   for (const projection of projections()) {
     const { name, categories } = projection;
@@ -51,5 +46,5 @@ export async function checkApplied(
     skipped += Math.max(0, expected - applied);
     doubled += Math.max(0, applied - expected);
   }
-  return { skipped, doubled };
+  return { skipped, doubled, findings: [] };
 }

@@ -1,7 +1,7 @@
 import { compareWithLog, NotComparable } from '#core/projector/compare.js';
-import { Projector } from '#core/projector/projector.js';
 import type { Runtime } from '#core/runtime/runtime.js';
 import { projections } from '#domains/slices.js';
+import { atTheEnd } from './at-the-end.js';
 
 export interface ReadModelFindings {
   /** Rows that the log gives and the read model has not. */
@@ -11,25 +11,14 @@ export interface ReadModelFindings {
   readonly findings: readonly string[];
 }
 
-/** Milliseconds in which whoever follows the log must have come to its end. */
-const PATIENCE = 60_000;
-
 /**
  * Compares every row of every read model, as following the log through whatever happened has made it, with the rows
  * that the same log gives when it is folded from its first event without a break.
  */
-export async function checkReadModels({
-  database,
-  following,
-  ledger,
-}: Runtime): Promise<ReadModelFindings> {
-  const projector = new Projector({ db: database, log: ledger, projections: projections() });
-  const names = projections().map(({ name }) => name);
-  const head = await ledger.head();
-  if (head && !(await projector.waitFor(head.position, names, { timeoutMs: PATIENCE }))) {
-    const status = (await projector.status()).map((one) => `${one.name}: ${one.status}`);
-    return { skipped: 0, doubled: 0, findings: [`not at the end: ${status.join(', ')}`] };
-  }
+export async function checkReadModels(runtime: Runtime): Promise<ReadModelFindings> {
+  const { following, ledger } = runtime;
+  const { finding } = await atTheEnd(runtime);
+  if (finding !== undefined) return { skipped: 0, doubled: 0, findings: [finding] };
   let [skipped, doubled, rows] = [0, 0, 0];
   for (const projection of projections()) {
     const compared = await compareWithLog({ db: following, log: ledger }, projection).catch(

@@ -123,8 +123,7 @@ async function run(
     // What a call that broke off has begun is done by then.
     await sleep(500);
     const rows = await checkReadModels(runtime);
-    const applied =
-      rows.findings.length > 0 ? { skipped: 0, doubled: 0 } : await checkApplied(runtime, before);
+    const applied = rows.findings.length > 0 ? undefined : await checkApplied(runtime, before);
     const log = await (readLog?.(caller) ??
       checkLog(installation.ownerUrl, caller.acknowledged(), true));
     const { acknowledged, longest, givenUp, findings } = caller.soFar();
@@ -132,8 +131,8 @@ async function run(
       rounds,
       acknowledged,
       lost: log.lost,
-      skipped: rows.skipped + applied.skipped,
-      doubled: log.doubled + rows.doubled + applied.doubled,
+      skipped: rows.skipped + (applied?.skipped ?? 0),
+      doubled: log.doubled + rows.doubled + (applied?.doubled ?? 0),
       longest: { took: longest, deadline: DEADLINE },
       findings: [
         // Each connection may meet a frozen server again before it wakes.
@@ -141,8 +140,11 @@ async function run(
         ...findings,
         ...log.findings,
         ...rows.findings,
+        ...(applied?.findings ?? []),
         // Two who write the same partitions were noticed already, and would go on for ever.
-        ...(rows.findings.length + applied.doubled > 0 ? [] : await unowned(installation)),
+        ...(applied?.findings.length === 0 && applied.doubled === 0
+          ? await unowned(installation)
+          : []),
       ],
     };
   } finally {
