@@ -2,7 +2,7 @@ import { describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import { fold } from '#core/kernel/model.js';
 import { type Answer, answer } from '#domains/consents/domain/answer.js';
-import { factsOfMany, personFacts } from '#domains/consents/domain/facts.js';
+import { personFacts } from '#domains/consents/domain/facts.js';
 import { personAt, personSpans } from '#domains/consents/domain/person.js';
 import { standingAt, standingOf } from '#domains/consents/domain/standing.js';
 import {
@@ -75,16 +75,6 @@ describe('what the ledger learned first does not matter', () => {
         { numRuns: RUNS },
       );
     },
-  );
-});
-
-test('the facts of a stream that is read piece by piece are those of the whole', async () => {
-  await fc.assert(
-    fc.asyncProperty(anyLife('news'), fc.integer({ min: 1, max: 5 }), async (life, piece) => {
-      const history = historyOf(life);
-      expect(await factsOfMany(history, piece)).toEqual(fold(personFacts, history));
-    }),
-    { numRuns: RUNS },
   );
 });
 

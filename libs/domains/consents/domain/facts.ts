@@ -1,7 +1,6 @@
 import type { EventId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
-import type { Recorded } from '#core/kernel/event.js';
-import { evolve, ignored, model } from '#core/kernel/model.js';
+import { ignored, model, type Own } from '#core/kernel/model.js';
 import type { Position } from '#core/kernel/position.js';
 import type { ErasureEvent } from '#domains/erasure/domain/erasure.events.js';
 import type { PreferenceEvent } from '#domains/preferences/domain/preferences.events.js';
@@ -21,7 +20,8 @@ export interface PersonFacts {
   /** Objections to all direct marketing. */
   readonly marketing: readonly ObjectionFact[];
   readonly restrictions: readonly RestrictionFact[];
-  readonly contactPoints: readonly ContactPointFact[];
+  /** By id, which never comes back once it was removed. */
+  readonly contactPoints: Readonly<Record<string, ContactPointFact>>;
   readonly topics: readonly TopicFact[];
 }
 
@@ -80,7 +80,6 @@ export type RestrictionFact = FactOf<'restricted' | 'lifted'> & {
 };
 
 export interface ContactPointFact {
-  readonly id: string;
   readonly kind: ContactKind;
   readonly from: Instant;
   readonly to?: Instant;
@@ -128,14 +127,21 @@ const met = <Kind extends string>(kind: Kind, event: Met): FactOf<Kind> => ({
 });
 
 function on<Kind extends keyof PurposeFacts>(
+  own: Own,
   state: PersonFacts,
   purpose: string,
   kind: Kind,
   fact: PurposeFacts[Kind][number],
 ): PersonFacts {
   const facts = factsOf(state, purpose);
-  const entry = { [purpose]: { ...facts, [kind]: [...facts[kind], fact] } };
-  return { ...state, purposes: Object.assign(noPurposes(), state.purposes, entry) };
+  const purposes = own(state.purposes);
+  purposes[purpose] = { ...facts, [kind]: appended(own<unknown>(facts[kind]), fact) };
+  return { ...state, purposes };
+}
+
+function appended<Item>(list: Item[], item: Item): readonly Item[] {
+  list.push(item);
+  return list;
 }
 
 type SetBasis = Met & {
@@ -147,27 +153,47 @@ type SetBasis = Met & {
   };
 };
 
-function setBasis(state: PersonFacts, event: SetBasis): PersonFacts {
+function setBasis(state: PersonFacts, event: SetBasis, own: Own): PersonFacts {
   const { purpose, basis, validUntil, assessment } = event.data;
-  return basis === 'consent'
-    ? on(state, purpose, 'consent', met('unknown', event))
-    : on(state, purpose, 'bases', {
-        ...met('set', event),
-        basis,
-        validUntil,
-        assessed: assessment !== undefined,
-      });
+  if (basis === 'consent') return on(own, state, purpose, 'consent', met('unknown', event));
+  const fact = { ...met('set', event), basis, validUntil, assessed: assessment !== undefined };
+  return on(own, state, purpose, 'bases', fact);
 }
 
 function objection(
   kind: 'raised' | 'withdrawn',
   state: PersonFacts,
   event: Met & { readonly data: { scope: 'marketing' } | { scope: 'purpose'; purpose: string } },
+  own: Own,
 ): PersonFacts {
   const fact = met(kind, event);
   return event.data.scope === 'marketing'
-    ? { ...state, marketing: [...state.marketing, fact] }
-    : on(state, event.data.purpose, 'objections', fact);
+    ? { ...state, marketing: appended(own(state.marketing), fact) }
+    : on(own, state, event.data.purpose, 'objections', fact);
+}
+
+function topic(
+  kind: 'on' | 'off',
+  state: PersonFacts,
+  event: Met & { readonly data: { readonly topic: string; readonly channel: Channel } },
+  own: Own,
+): PersonFacts {
+  const { topic: key, channel } = event.data;
+  const fact = { ...met(kind, event), topic: key, channel };
+  return { ...state, topics: appended(own(state.topics), fact) };
+}
+
+function contactPoint(
+  state: PersonFacts,
+  id: string,
+  change: Partial<ContactPointFact>,
+  own: Own,
+): PersonFacts {
+  const known = state.contactPoints[id];
+  if (!known) return state;
+  const contactPoints = own(state.contactPoints);
+  contactPoints[id] = { ...known, ...change };
+  return { ...state, contactPoints };
 }
 
 /** The model that decisions on consents and the read models fold a person's stream with. */
@@ -179,115 +205,92 @@ export const personFacts = model<
     purposes: noPurposes(),
     marketing: [],
     restrictions: [],
-    contactPoints: [],
+    contactPoints: {},
     topics: [],
   },
   evolve: {
     SubjectRegistered: (state, event) => ({ ...state, registered: met('registered', event) }),
-    ContactPointAdded: (state, event) => ({
-      ...state,
-      contactPoints: [
-        ...state.contactPoints,
-        { id: event.data.contactPointId, kind: event.data.kind, from: event.occurredAt },
-      ],
-    }),
-    ContactPointRemoved: (state, event) => ({
-      ...state,
-      contactPoints: state.contactPoints.map((point) =>
-        point.id === event.data.contactPointId ? { ...point, to: event.occurredAt } : point,
-      ),
-    }),
-    ContactPointVerified: (state, event) => ({
-      ...state,
-      contactPoints: state.contactPoints.map((point) =>
-        point.id === event.data.contactPointId ? { ...point, verified: true } : point,
-      ),
-    }),
+    ContactPointAdded: (state, event, own) => {
+      const { contactPointId, kind } = event.data;
+      const contactPoints = own(state.contactPoints);
+      contactPoints[contactPointId] = { kind, from: event.occurredAt };
+      return { ...state, contactPoints };
+    },
+    ContactPointRemoved: (state, event, own) =>
+      contactPoint(state, event.data.contactPointId, { to: event.occurredAt }, own),
+    ContactPointVerified: (state, event, own) =>
+      contactPoint(state, event.data.contactPointId, { verified: true }, own),
     SubjectRectified: ignored,
-    ProcessingRestricted: (state, event) => ({
+    ProcessingRestricted: (state, event, own) => {
+      const { ground, purposes } = event.data;
+      const fact = { ...met('restricted', event), ground, purposes };
+      return { ...state, restrictions: appended(own(state.restrictions), fact) };
+    },
+    RestrictionLifted: (state, event, own) => ({
       ...state,
-      restrictions: [
-        ...state.restrictions,
-        {
-          ...met('restricted', event),
-          ground: event.data.ground,
-          purposes: event.data.purposes,
-        },
-      ],
-    }),
-    RestrictionLifted: (state, event) => ({
-      ...state,
-      restrictions: [...state.restrictions, met('lifted', event)],
+      restrictions: appended(own(state.restrictions), met('lifted', event)),
     }),
 
-    ConsentRequested: (state, event) =>
-      on(state, event.data.purpose, 'consent', met('requested', event)),
-    ConsentGiven: (state, event) =>
-      on(state, event.data.purpose, 'consent', {
+    ConsentRequested: (state, event, own) =>
+      on(own, state, event.data.purpose, 'consent', met('requested', event)),
+    ConsentGiven: (state, event, own) =>
+      on(own, state, event.data.purpose, 'consent', {
         ...met('given', event),
         notice: noticeKey(event.data.notice),
         noticeEvidence: event.data.noticeEvidence,
         confirmation: event.data.confirmation,
         expiresAt: event.data.expiresAt,
       }),
-    ConsentConfirmed: (state, event) =>
-      on(state, event.data.purpose, 'consent', {
+    ConsentConfirmed: (state, event, own) =>
+      on(own, state, event.data.purpose, 'consent', {
         ...met('confirmed', event),
         at: event.data.confirmation.at,
         method: event.data.confirmation.method,
         expiresAt: event.data.expiresAt,
       }),
-    ConsentRefused: (state, event) =>
-      on(state, event.data.purpose, 'consent', {
+    ConsentRefused: (state, event, own) =>
+      on(own, state, event.data.purpose, 'consent', {
         ...met('refused', event),
         notice: noticeKey(event.data.notice),
       }),
-    ConsentWithdrawn: (state, event) =>
-      on(state, event.data.purpose, 'consent', met('withdrawn', event)),
-    ConsentRenewed: (state, event) =>
-      on(state, event.data.purpose, 'consent', {
+    ConsentWithdrawn: (state, event, own) =>
+      on(own, state, event.data.purpose, 'consent', met('withdrawn', event)),
+    ConsentRenewed: (state, event, own) =>
+      on(own, state, event.data.purpose, 'consent', {
         ...met('renewed', event),
         notice: noticeKey(event.data.notice),
         expiresAt: event.data.expiresAt,
       }),
-    ConsentExpired: (state, event) => on(state, event.data.purpose, 'announced', event.data.grant),
-    ConsentInvalidated: (state, event) =>
-      on(state, event.data.purpose, 'consent', {
+    ConsentExpired: (state, event, own) =>
+      on(own, state, event.data.purpose, 'announced', event.data.grant),
+    ConsentInvalidated: (state, event, own) =>
+      on(own, state, event.data.purpose, 'consent', {
         ...met('invalidated', event),
         grant: event.data.grant,
       }),
     LegalBasisEstablished: setBasis,
     LegalBasisChanged: setBasis,
-    LegalBasisEnded: (state, event) => {
+    LegalBasisEnded: (state, event, own) => {
       const { purpose, basis } = event.data;
       return basis === 'consent'
-        ? on(state, purpose, 'consent', met('withdrawn', event))
-        : on(state, purpose, 'bases', { ...met('ended', event), basis, assessed: false });
+        ? on(own, state, purpose, 'consent', met('withdrawn', event))
+        : on(own, state, purpose, 'bases', { ...met('ended', event), basis, assessed: false });
     },
-    BasisSwapRefused: (state, event) =>
-      on(state, event.data.purpose, 'swaps', { basis: event.data.basis, at: event.occurredAt }),
-    ObjectionRaised: (state, event) => objection('raised', state, event),
-    ObjectionUpheldAgainst: (state, event) =>
-      on(state, event.data.purpose, 'objections', {
+    BasisSwapRefused: (state, event, own) =>
+      on(own, state, event.data.purpose, 'swaps', {
+        basis: event.data.basis,
+        at: event.occurredAt,
+      }),
+    ObjectionRaised: (state, event, own) => objection('raised', state, event, own),
+    ObjectionUpheldAgainst: (state, event, own) =>
+      on(own, state, event.data.purpose, 'objections', {
         ...met('upheld', event),
         basis: event.data.basis,
       }),
-    ObjectionWithdrawn: (state, event) => objection('withdrawn', state, event),
+    ObjectionWithdrawn: (state, event, own) => objection('withdrawn', state, event, own),
 
-    TopicSwitchedOn: (state, event) => ({
-      ...state,
-      topics: [
-        ...state.topics,
-        { ...met('on', event), topic: event.data.topic, channel: event.data.channel },
-      ],
-    }),
-    TopicSwitchedOff: (state, event) => ({
-      ...state,
-      topics: [
-        ...state.topics,
-        { ...met('off', event), topic: event.data.topic, channel: event.data.channel },
-      ],
-    }),
+    TopicSwitchedOn: (state, event, own) => topic('on', state, event, own),
+    TopicSwitchedOff: (state, event, own) => topic('off', state, event, own),
 
     ErasureRequested: ignored,
     ErasureRefused: ignored,
@@ -299,57 +302,3 @@ export const personFacts = model<
     ErasureCompleted: ignored,
   },
 });
-
-/** Events that are folded at a time. */
-const PIECE = 500;
-
-/**
- * The facts of a stream of any length, read as it comes. What `fold` gives, in time that grows with the
- * stream: a state is never changed, so a fact behind thousands of others copies the list of them. Here
- * pieces are folded by themselves and their lists, which only grow, are put behind one another at the end.
- */
-export async function factsOfMany(
-  events: Iterable<Recorded> | AsyncIterable<Recorded>,
-  piece = PIECE,
-): Promise<PersonFacts> {
-  const pieces: PersonFacts[] = [];
-  let facts = personFacts.initial;
-  let count = 0;
-  for await (const event of events) {
-    if (count > 0 && count % piece === 0) {
-      pieces.push(facts);
-      facts = { ...personFacts.initial, ...onceOf(facts) };
-    }
-    facts = evolve(personFacts, facts, event);
-    count++;
-  }
-  return joined([...pieces, facts]);
-}
-
-/** What a later event can change, and not only add to. */
-function onceOf({ registered, erased, contactPoints }: PersonFacts) {
-  return { registered, erased, contactPoints };
-}
-
-/** Of pieces that each began with what can change as the one before them left it. */
-function joined(pieces: readonly PersonFacts[]): PersonFacts {
-  const purposes = noPurposes();
-  const keys = new Set(pieces.flatMap((piece) => Object.keys(piece.purposes)));
-  for (const key of keys) {
-    const facts = pieces.map((piece) => factsOf(piece, key));
-    purposes[key] = {
-      consent: facts.flatMap(({ consent }) => consent),
-      bases: facts.flatMap(({ bases }) => bases),
-      objections: facts.flatMap(({ objections }) => objections),
-      swaps: facts.flatMap(({ swaps }) => swaps),
-      announced: facts.flatMap(({ announced }) => announced),
-    };
-  }
-  return {
-    ...onceOf(pieces.at(-1) as PersonFacts),
-    purposes,
-    marketing: pieces.flatMap(({ marketing }) => marketing),
-    restrictions: pieces.flatMap(({ restrictions }) => restrictions),
-    topics: pieces.flatMap(({ topics }) => topics),
-  };
-}

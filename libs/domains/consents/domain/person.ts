@@ -21,6 +21,20 @@ const KINDS: readonly ContactKind[] = ['email', 'phone', 'post'];
 
 type Change = { readonly at: Instant; readonly rank: number; make(): void };
 
+/** Whether facts bear on the person as such that did not before; else their spans are the same. */
+export function personChanged(before: PersonFacts, after: PersonFacts): boolean {
+  return BEARING.some((part) => before[part] !== after[part]);
+}
+
+const BEARING = [
+  'registered',
+  'erased',
+  'marketing',
+  'restrictions',
+  'contactPoints',
+  'topics',
+] as const satisfies readonly (keyof PersonFacts)[];
+
 /** All spans in order of time, the first from registration on; none for a person who was not registered. */
 export function personSpans(facts: PersonFacts): PersonSpan[] {
   const { registered } = facts;
@@ -35,7 +49,7 @@ export function personSpans(facts: PersonFacts): PersonSpan[] {
   const change = (at: Instant, rank: number, make: () => void) => changes.push({ at, rank, make });
 
   // At one moment the more restrictive has the last word: what opens comes before what closes.
-  for (const { id, kind, from, to } of facts.contactPoints) {
+  for (const [id, { kind, from, to }] of Object.entries(facts.contactPoints)) {
     change(from, 1, () => present.set(id, { kind, from }));
     if (to !== undefined) change(to, 5, () => present.delete(id));
   }

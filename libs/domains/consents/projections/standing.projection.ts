@@ -7,7 +7,7 @@ import { partitionOf } from '#core/kernel/partition.js';
 import type { Position } from '#core/kernel/position.js';
 import type { Projection, ProjectionContext } from '#core/projector/projection.js';
 import { type PersonFacts, personFacts } from '../domain/facts.js';
-import { type PersonSpan, personSpans, samePerson } from '../domain/person.js';
+import { personChanged, type PersonSpan, personSpans, samePerson } from '../domain/person.js';
 import { sameStanding, type Standing, standingOf, type StandingRules } from '../domain/standing.js';
 
 /**
@@ -139,7 +139,8 @@ export class StandingProjection implements Projection {
     this.known.set(stream, { revision, facts });
     if (facts === before.facts) return;
     const subject = ownerOf(stream);
-    changes.person(subject, personSpans(before.facts), personSpans(facts), position);
+    if (personChanged(before.facts, facts))
+      changes.person(subject, personSpans(before.facts), personSpans(facts), position);
     for (const purpose of Object.keys(facts.purposes)) {
       const own = rules.get(purpose);
       if (

@@ -1,6 +1,7 @@
 import { type IQueryHandler, QueryBus, QueryHandler } from '@nestjs/cqrs';
+import { Folding } from '#core/kernel/model.js';
 import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
-import { factsOfMany } from '../domain/facts.js';
+import { personFacts } from '../domain/facts.js';
 import { standings } from '../domain/standing.js';
 import {
   AskConsentHistory,
@@ -14,7 +15,9 @@ export class AnswerConsentHistory implements IQueryHandler<AskConsentHistory> {
 
   async execute({ stream, asOf, knownAt }: AskConsentHistory): Promise<ConsentHistory> {
     const { purposes } = await this.queries.execute(new AskPrivacyCentre(knownAt));
-    const facts = await factsOfMany(stream);
+    const folding = new Folding(personFacts);
+    for await (const event of stream) folding.add(event);
+    const facts = folding.state;
     return Object.values(purposes).flatMap((rules) => {
       if (!facts.purposes[rules.key]) return [];
       const states: ConsentState[] = [];

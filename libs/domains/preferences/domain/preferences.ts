@@ -20,10 +20,10 @@ export const switches = model<PreferenceEvent>()<Switches>({
   name: 'switches',
   initial: new Set(),
   evolve: {
-    TopicSwitchedOn: (state, { data, occurredAt: at }) =>
-      new Set(state).add(keyOf({ ...data, on: true, at })),
-    TopicSwitchedOff: (state, { data, occurredAt: at }) =>
-      new Set(state).add(keyOf({ ...data, on: false, at })),
+    TopicSwitchedOn: (state, { data, occurredAt: at }, own) =>
+      own(state).add(keyOf({ ...data, on: true, at })),
+    TopicSwitchedOff: (state, { data, occurredAt: at }, own) =>
+      own(state).add(keyOf({ ...data, on: false, at })),
   },
 });
 

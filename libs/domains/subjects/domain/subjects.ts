@@ -45,33 +45,30 @@ export const subject = model<SubjectEvent>()<Subject>({
       registration: interactionId,
       language: data.language,
     }),
-    ContactPointAdded: (state, { data }) => ({
-      ...state,
-      contactPoints: {
-        ...state.contactPoints,
-        [data.contactPointId]: { kind: data.kind, verified: false },
-      },
-    }),
-    ContactPointRemoved: (state, { data }) => {
-      const { [data.contactPointId]: _, ...contactPoints } = state.contactPoints;
+    ContactPointAdded: (state, { data }, own) => {
+      const contactPoints = own(state.contactPoints);
+      contactPoints[data.contactPointId] = { kind: data.kind, verified: false };
       return { ...state, contactPoints };
     },
-    ContactPointVerified: (state, { data }) => ({
-      ...state,
-      contactPoints: {
-        ...state.contactPoints,
-        [data.contactPointId]: { kind: data.kind, verified: true },
-      },
-    }),
+    ContactPointRemoved: (state, { data }, own) => {
+      const contactPoints = own(state.contactPoints);
+      delete contactPoints[data.contactPointId];
+      return { ...state, contactPoints };
+    },
+    ContactPointVerified: (state, { data }, own) => {
+      const contactPoints = own(state.contactPoints);
+      contactPoints[data.contactPointId] = { kind: data.kind, verified: true };
+      return { ...state, contactPoints };
+    },
     SubjectRectified: (state, { data }) => ({
       ...state,
       language: data.language ?? state.language,
     }),
-    ProcessingRestricted: (state, { data, occurredAt: at }) => ({
-      ...state,
-      restricted: true,
-      restrictions: [...state.restrictions, restrictionKey({ ...data, at })],
-    }),
+    ProcessingRestricted: (state, { data, occurredAt: at }, own) => {
+      const restrictions = own(state.restrictions);
+      restrictions.push(restrictionKey({ ...data, at }));
+      return { ...state, restricted: true, restrictions };
+    },
     RestrictionLifted: (state) => ({ ...state, restricted: false }),
   },
 });

@@ -42,7 +42,8 @@ export function identityView(
 ): IdentityView | undefined {
   const show = (kind: ContactKind | 'text', value: string | undefined) =>
     value === undefined || reveal ? value : masked(kind, value);
-  let view: IdentityView | undefined;
+  let view: Omit<IdentityView, 'contactPoints'> | undefined;
+  const contactPoints = new Map<string, ContactPointView>();
   for (const event of events) {
     if (event.type === 'SubjectRegistered') {
       const { collection, language, externalRefs } = event.data;
@@ -54,49 +55,41 @@ export function identityView(
           ...collection,
           origin: show('text', present(event.data.origin)),
         },
-        contactPoints: [],
         externalRefs: present(externalRefs)?.map(({ system, id }) => ({
           system,
           id: reveal ? id : masked('text', id),
         })),
       };
     }
-    if (view) view = changed(view, event, show);
+    if (view) view = changed(view, contactPoints, event, show);
   }
-  return view;
+  return view && { ...view, contactPoints: [...contactPoints.values()] };
 }
 
 function changed(
-  view: IdentityView,
+  view: Omit<IdentityView, 'contactPoints'>,
+  contactPoints: Map<string, ContactPointView>,
   event: Opened<SubjectEvent>,
   show: (kind: ContactKind | 'text', value: string | undefined) => string | undefined,
-): IdentityView {
+): Omit<IdentityView, 'contactPoints'> {
   switch (event.type) {
     case 'SubjectRegistered':
       return view;
     case 'ContactPointAdded': {
       const { contactPointId: id, kind, value } = event.data;
-      const point = {
-        id,
-        kind,
-        value: show(kind, present(value)),
-        verified: false,
-        since: event.occurredAt,
-      };
-      return { ...view, contactPoints: [...view.contactPoints, point] };
+      const point = { id, kind, value: show(kind, present(value)), verified: false };
+      contactPoints.set(id, { ...point, since: event.occurredAt });
+      return view;
     }
     case 'ContactPointRemoved':
-      return {
-        ...view,
-        contactPoints: view.contactPoints.filter(({ id }) => id !== event.data.contactPointId),
-      };
-    case 'ContactPointVerified':
-      return {
-        ...view,
-        contactPoints: view.contactPoints.map((point) =>
-          point.id === event.data.contactPointId ? { ...point, verified: true } : point,
-        ),
-      };
+      contactPoints.delete(event.data.contactPointId);
+      return view;
+    case 'ContactPointVerified': {
+      const { contactPointId: id } = event.data;
+      const known = contactPoints.get(id);
+      if (known) contactPoints.set(id, { ...known, verified: true });
+      return view;
+    }
     case 'SubjectRectified': {
       const { name, language } = event.data;
       return {
