@@ -18,6 +18,11 @@ export interface PoolOptions {
   readonly max?: number;
   /** Milliseconds after which the database ends a statement; 0 for jobs that may take their time. */
   readonly statementTimeout?: number;
+  /**
+   * Each session plans a statement once, and by index: such a plan is as good when the table has grown. For pools that
+   * are asked the same few things over and over, and find few rows.
+   */
+  readonly plannedOnce?: boolean;
   /** Called for the failure of an idle connection. The pool replaces it; without a listener the process would end. */
   readonly onError: (error: Error) => void;
 }
@@ -29,16 +34,49 @@ export interface PoolOptions {
 const IDLE_IN_TRANSACTION = 10_000;
 
 /**
+ * A plan that is kept may be from a time when a table had five rows and any plan was good. The joins that are left read
+ * one row after the other, and where there is an index they have to use it.
+ */
+const BY_INDEX = [
+  'SET plan_cache_mode = force_generic_plan',
+  'SET enable_seqscan = off',
+  'SET enable_hashjoin = off',
+  'SET enable_mergejoin = off',
+  'SET jit = off',
+];
+
+/** A session that has each statement planned once. */
+class PlanningSession extends Session {
+  private readonly ask = this.query;
+
+  override query = ((...asked: Parameters<pg.Client['query']>) => {
+    const [text, values, ...more] = asked as unknown as [unknown, unknown, ...unknown[]];
+    return typeof text === 'string' && Array.isArray(values)
+      ? this.ask({ name: nameOf(text), text, values: values as unknown[] }, ...(more as []))
+      : this.ask(...asked);
+  }) as pg.Client['query'];
+}
+
+const names = new Map<string, string>();
+
+/** By which sessions know a statement. */
+function nameOf(text: string): string {
+  let name = names.get(text);
+  if (name === undefined) names.set(text, (name = `planned_${names.size}`));
+  return name;
+}
+
+/**
  * A pool whose sessions all have the role, the timeouts and the time zone that the ledger relies on. A
  * session that can not be set up so is not used: its caller gets the error; one that the database does not
  * answer any more is ended. int8 stays a string, as pg gives it: positions have up to 19 digits.
  */
 export function openPool(options: PoolOptions): pg.Pool {
-  const { connectionString, role, statementTimeout = 30_000 } = options;
+  const { connectionString, role, statementTimeout = 30_000, plannedOnce = false } = options;
   const silence = new Silence(connectionString);
   const pool = new pg.Pool({
     connectionString,
-    Client: Session,
+    Client: plannedOnce ? PlanningSession : Session,
     application_name: options.applicationName,
     max: options.max ?? 10,
     connectionTimeoutMillis: 5_000,
@@ -54,6 +92,7 @@ export function openPool(options: PoolOptions): pg.Pool {
           `SET statement_timeout = ${statementTimeout}`,
           `SET idle_in_transaction_session_timeout = ${statementTimeout === 0 ? 0 : IDLE_IN_TRANSACTION}`,
           `SET TIME ZONE 'UTC'`,
+          ...(plannedOnce ? BY_INDEX : []),
         ].join(';'),
       );
     },

@@ -4,7 +4,7 @@ import { Ledger } from '#core/ledger/ledger.js';
 import { DIGEST, IDEMPOTENCY_STORE } from '#core/platform/http/idempotency.js';
 import { PostgresIdempotencyStore } from '#core/platform/idempotency.postgres.js';
 import { SEALS } from '#core/platform/seals.js';
-import { CLOCK, DATABASE } from '#core/platform/tokens.js';
+import { CLOCK, DATABASE, LOOKUPS } from '#core/platform/tokens.js';
 import { ProvenLog } from '#core/proof/proven-log.js';
 import { DERIVATION, LOOKUP_INDEX, VAULT } from '#core/vault/tokens.js';
 import { PublishedSeals } from './published-seals.js';
@@ -14,7 +14,7 @@ import type { Runtime } from './runtime.js';
 @Module({})
 export class RuntimeModule {
   static with(runtime: Runtime): DynamicModule {
-    const { ledger, vault, index, derivation, database } = runtime;
+    const { ledger, vault, index, derivation, database, lookups } = runtime;
     const providers = [
       { provide: Ledger, useValue: ledger },
       // Not before somebody asks for it: the OpenAPI document is made without an opened runtime.
@@ -29,8 +29,9 @@ export class RuntimeModule {
       { provide: DERIVATION, useValue: derivation },
       { provide: DIGEST, useValue: derivation },
       { provide: DATABASE, useValue: database },
+      { provide: LOOKUPS, useValue: lookups },
       { provide: CLOCK, useValue: systemClock },
-      { provide: PostgresIdempotencyStore, useValue: new PostgresIdempotencyStore(database) },
+      { provide: PostgresIdempotencyStore, useValue: new PostgresIdempotencyStore(lookups) },
       { provide: IDEMPOTENCY_STORE, useExisting: PostgresIdempotencyStore },
     ];
     return {

@@ -47,6 +47,8 @@ export interface Runtime extends OpenVault {
   /** Sessions with the runtime role on the ledger's database: read models and bookkeeping. */
   readonly database: Kysely<unknown>;
   readonly pool: pg.Pool;
+  /** The same for what is asked over and over and finds few rows: each session plans it once. */
+  readonly lookups: Kysely<unknown>;
   /** The same for what follows the log: statements may take their time, and nobody waits for a session. */
   readonly following: Kysely<unknown>;
   readonly migrated: MigrationReport;
@@ -85,7 +87,7 @@ export async function openRuntime(
       connectionString: url,
       applicationName: 'consent-ledger',
       role: RUNTIME_ROLE,
-      max: 20,
+      max: 12,
       onError: lost('database'),
     });
     const database = kyselyOn<unknown>(pool);
@@ -94,6 +96,17 @@ export async function openRuntime(
       // Where nobody has asked Kysely anything it does not know of the sessions.
       if (!pool.ended) await pool.end();
     });
+    const lookups = kyselyOn<unknown>(
+      openPool({
+        connectionString: url,
+        applicationName: 'consent-ledger look-ups',
+        role: RUNTIME_ROLE,
+        max: 8,
+        plannedOnce: true,
+        onError: lost('look-up'),
+      }),
+    );
+    opened.push(() => lookups.destroy());
     const following = kyselyOn<unknown>(
       openPool({
         connectionString: url,
@@ -145,6 +158,7 @@ export async function openRuntime(
       proof,
       recording,
       database,
+      lookups,
       following,
       pool,
       migrated,

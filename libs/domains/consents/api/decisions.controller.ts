@@ -3,6 +3,7 @@ import { QueryBus } from '@nestjs/cqrs';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Position } from '#core/kernel/position.js';
 import { invalid, Refused } from '#core/kernel/refused.js';
+import { workAhead } from '#core/platform/ahead.js';
 import { Config } from '#core/platform/config.js';
 import { normalisedContact } from '#core/platform/contact-values.js';
 import { CurrentPrincipal, type Principal, Requires } from '#core/platform/http/auth.guard.js';
@@ -99,16 +100,14 @@ export class DecisionsController {
     await sendNdjson(reply, () => this.answers(lines, behindErasure, consistentAt));
   }
 
-  private async *answers(
+  private answers(
     source: AsyncIterable<Uint8Array>,
     behindErasure: boolean,
     consistentAt: Position | undefined,
-  ): AsyncGenerator<readonly Verdict[]> {
+  ): AsyncIterable<readonly Verdict[]> {
     const ask = (questions: readonly DecisionQuestion[]) =>
       this.queries.execute(new Decide(questions, behindErasure, consistentAt));
-    for await (const lines of readNdjson(source))
-      for (let from = 0; from < lines.length; from += TOGETHER)
-        yield await this.answerLines(lines.slice(from, from + TOGETHER), ask);
+    return workAhead(pagesOf(source), (lines) => this.answerLines(lines, ask));
   }
 
   /** One that can not be asked must not spoil the others: they are asked together. */
@@ -123,6 +122,12 @@ export class DecisionsController {
     let next = 0;
     return read.map((one) => ('question' in one ? (answers[next++] as Verdict) : one));
   }
+}
+
+async function* pagesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<readonly Line[]> {
+  for await (const lines of readNdjson(source))
+    for (let from = 0; from < lines.length; from += TOGETHER)
+      yield lines.slice(from, from + TOGETHER);
 }
 
 /** A question that can be asked, or why this line is none. */

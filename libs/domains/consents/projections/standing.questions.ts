@@ -35,69 +35,76 @@ export interface Found {
   readonly position: Position;
 }
 
+/** Times as text: a batch has many, and the driver would make an object of each. */
 interface FoundRow {
-  n: number;
-  position: string;
-  person: boolean;
-  valid_from: Date;
-  registered_at: Date;
+  n: string;
+  position: Position;
+  valid_from: string | null;
+  registered_at: string;
   erased: boolean;
   objects_to_marketing: boolean;
   restricted: string[] | null;
-  email: Date | null;
-  phone: Date | null;
-  post: Date | null;
+  email: string | null;
+  phone: string | null;
+  post: string | null;
   topics: PersonSpan['topics'];
   code: Code | null;
   reasons: Code[];
   basis: LegalBasis | null;
-  since: Date | null;
+  since: string | null;
   event_id: EventId | null;
   event_position: Position | null;
-  confirmed_at: Date | null;
-  erased_since: boolean;
+  confirmed_at: string | null;
+  erased_since: boolean | null;
 }
 
 /**
  * Everything asked, in one statement that reads rows and checkpoints together, in the order asked. Each
- * answer is as far as the person's own partition has come.
+ * answer is as far as the person's own partition has come. `offset 0` keeps what is found for each question apart: it
+ * is looked for by index, whatever the tables seem to hold, and never by reading all of them.
  */
 export async function findStandings(database: Database, asked: readonly Asked[]): Promise<Found[]> {
   const { rows } = await sql<FoundRow>`
-    with asked as (
-      select n, subject, purpose, as_of, least(known_at, coalesce(c.position, 0)) as known
-      from unnest(${asked.map((q) => q.subject)}::text[], ${asked.map((q) => q.purpose)}::text[],
+    select q.n, known.position, p.*, s.*,
+      (select true from read_models.persons e where e.subject = q.subject
+        and e.known_to = ${STILL_KNOWN}::bigint and e.erased limit 1) as erased_since
+    from unnest(${asked.map((q) => q.subject)}::text[], ${asked.map((q) => q.purpose)}::text[],
         ${asked.map((q) => q.asOf)}::timestamptz[], ${asked.map((q) => q.knownAt)}::bigint[],
         ${asked.map((q) => partitionOf(streamOf('subject', q.subject), STANDING_PARTITIONS))}::int[])
         with ordinality as q(subject, purpose, as_of, known_at, partition, n)
-      left join projector.checkpoints c on c.name = 'standing' and c.partition = q.partition)
-    select asked.n, asked.known as position, p.subject is not null as person,
-      p.valid_from, p.registered_at, p.erased, p.objects_to_marketing, p.restricted,
-      p.email, p.phone, p.post, p.topics,
-      s.code, s.reasons, s.basis, s.since, s.event_id, s.event_position, s.confirmed_at,
-      exists (select from read_models.persons e where e.subject = asked.subject
-        and e.known_to = ${STILL_KNOWN}::bigint and e.erased) as erased_since
-    from asked
-    left join read_models.persons p on p.subject = asked.subject
-      and p.known_to > asked.known and p.known_from <= asked.known
-      and p.valid_from <= asked.as_of and p.valid_to > asked.as_of
-    left join read_models.standings s on s.subject = asked.subject and s.purpose = asked.purpose
-      and s.known_to > asked.known and s.known_from <= asked.known
-      and s.valid_from <= asked.as_of and s.valid_to > asked.as_of
-    order by asked.n`.execute(database);
-  return rows.map((row) => ({
-    person: row.person ? personOf(row) : undefined,
-    standing: row.code === null ? undefined : standingOf(row, row.code),
-    erasedSince: row.erased_since,
-    position: row.position as Position,
-  }));
+      left join projector.checkpoints c on c.name = 'standing' and c.partition = q.partition
+      cross join lateral (
+        select least(q.known_at, coalesce(c.position, 0)) as position offset 0) known
+      left join lateral (
+        select valid_from::text, registered_at::text, erased, objects_to_marketing, restricted,
+          email::text, phone::text, post::text, topics
+        from read_models.persons where subject = q.subject
+          and known_to > known.position and known_from <= known.position
+          and valid_from <= q.as_of and valid_to > q.as_of offset 0) p on true
+      left join lateral (
+        select code, reasons, basis, since::text, event_id, event_position, confirmed_at::text
+        from read_models.standings where subject = q.subject and purpose = q.purpose
+          and known_to > known.position and known_from <= known.position
+          and valid_from <= q.as_of and valid_to > q.as_of offset 0) s on true`.execute(database);
+  const found: Found[] = [];
+  for (const row of rows) found[Number(row.n) - 1] = foundIn(row);
+  return found;
 }
 
-function personOf(row: FoundRow): PersonSpan {
+function foundIn(row: FoundRow): Found {
+  return {
+    person: row.valid_from === null ? undefined : personOf(row, row.valid_from),
+    standing: row.code === null ? undefined : standingOf(row, row.code),
+    erasedSince: row.erased_since ?? false,
+    position: row.position,
+  };
+}
+
+function personOf(row: FoundRow, validFrom: string): PersonSpan {
   const { restricted } = row;
   return {
-    from: instant(row.valid_from),
-    registeredAt: instant(row.registered_at),
+    from: storedInstant(validFrom),
+    registeredAt: storedInstant(row.registered_at),
     erased: row.erased,
     objectsToMarketing: row.objects_to_marketing,
     restricted: restricted?.[0] === '*' ? 'all' : (restricted ?? []),
@@ -118,8 +125,17 @@ function standingOf(row: FoundRow, code: Code): StandingThen {
   };
 }
 
-const instant = (date: Date): Instant => instantOf(date.getTime());
-const optional = (date: Date | null): Instant | undefined => (date ? instant(date) : undefined);
+const STORED = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?\+00$/;
+
+/** Reads a moment as PostgreSQL writes it for a session in UTC: `2026-03-01 12:00:00.5+00`. */
+function storedInstant(text: string): Instant {
+  const [, day, time, fraction = ''] = STORED.exec(text) ?? [];
+  if (day === undefined) throw new RangeError(`${text} is no time in UTC`);
+  return `${day}T${time}.${fraction.slice(0, 3).padEnd(3, '0')}Z` as Instant;
+}
+
+const optional = (text: string | null): Instant | undefined =>
+  text === null ? undefined : storedInstant(text);
 
 export interface AudienceAsked {
   readonly rules: AnsweringRules;
@@ -253,6 +269,6 @@ export async function expiredBetween(
     subject,
     purpose,
     grant,
-    expiredAt: instant(at),
+    expiredAt: instantOf(at.getTime()),
   }));
 }

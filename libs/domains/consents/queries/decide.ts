@@ -9,7 +9,7 @@ import { resolveKnownAt } from '#core/ledger/known-at.js';
 import { Ledger } from '#core/ledger/ledger.js';
 import { Batch } from '#core/platform/batch.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
-import { CLOCK, DATABASE } from '#core/platform/tokens.js';
+import { CLOCK, LOOKUPS } from '#core/platform/tokens.js';
 import type { Channel } from '#domains/purposes/domain/purposes.events.js';
 import {
   AskPrivacyCentre,
@@ -39,11 +39,11 @@ import { Decide, type DecisionAnswer, type DecisionQuestion } from './decide.mes
 export class DecideHandler implements IQueryHandler<Decide> {
   /** Questions that callers ask one by one, at the same time, are looked up together. */
   private readonly single = new Batch((asked: readonly Asked[]) =>
-    findStandings(this.database, asked),
+    findStandings(this.lookups, asked),
   );
 
   constructor(
-    @Inject(DATABASE) private readonly database: Database,
+    @Inject(LOOKUPS) private readonly lookups: Database,
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly ledger: Ledger,
@@ -65,7 +65,7 @@ export class DecideHandler implements IQueryHandler<Decide> {
     );
     const found = await this.find(asked);
     const open = found.find((_, index) => asked[index]?.knownAt === undefined);
-    const position = open?.position ?? (await standingPosition(this.database));
+    const position = open?.position ?? (await standingPosition(this.lookups));
     const centres = new Map<Position, Promise<PrivacyCentre>>();
     // The rules as they were at the place in the log that the rows are from, also where that is not the head.
     const centreAt = (upTo: Position) => {
@@ -94,7 +94,7 @@ export class DecideHandler implements IQueryHandler<Decide> {
     const [only, ...more] = asked;
     return only && more.length === 0
       ? [await this.single.add(only)]
-      : findStandings(this.database, asked);
+      : findStandings(this.lookups, asked);
   }
 
   private async subjectsOf(
