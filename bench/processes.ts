@@ -1,11 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const typescript = join(root, 'test', 'projector', 'support', 'typescript.mjs');
+
+/** What `npx ledgerctl` starts Node with. */
+const [shebang = ''] = readFileSync(join(root, 'tools', 'ledgerctl.mjs'), 'utf8').split('\n');
+const commandLineOptions = shebang.split(' ').filter((word) => word.startsWith('--'));
 
 /** A process that was started for a measurement and told us that it is ready. */
 export interface Started<Ready> {
@@ -84,7 +88,7 @@ export async function run(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly stdout: string; readonly peakMb: number }> {
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, [...commandLineOptions, main, ...args], {
     env: { ...inherited, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-old-space-size=1024
 // `npx ledgerctl`: the compiled command line, compiled first where it is not.
 import { setUpOrExit } from './lib/setup.mjs';
 

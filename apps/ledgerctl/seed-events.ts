@@ -14,6 +14,7 @@ const FIRST_DAY = millisecondsOf('2025-01-01T00:00:00.000Z' as Instant);
 const SECOND_NOTICE = '2025-09-01T00:00:00.000Z';
 const [MINUTE, DAY] = [60_000, 86_400_000];
 const DAYS = 500;
+const CROWD = 500;
 
 const FIRST_NAMES = ['Anna', 'Ben', 'Clara', 'David', 'Elif', 'Finn', 'Greta', 'Hasan'];
 const LAST_NAMES = ['Ahrens', 'Berg', 'Cordes', 'Demir', 'Engel', 'Frank', 'Graf', 'Hahn'];
@@ -25,15 +26,26 @@ export function seededReference(seed: string, n: number): { system: string; id: 
 }
 
 /**
- * Everything that the first people of a seed do, person by person, until at least so many events are
- * recorded. What a person does depends on the seed and their number alone.
+ * Everything that the first people of a seed do, until at least so many events are recorded. What a person does
+ * depends on the seed and their number alone. Like visitors of a shop, some hundred people at a time take turns: first
+ * each of them registers, then each makes the first choice.
  */
 export function* seededLines(seed: string, events: number): Generator<SeededLine> {
-  for (let n = 0, recorded = 0; recorded < events; n++)
-    for (const line of person(seed, n)) {
-      yield line;
-      recorded += line.events;
+  for (let n = 0, recorded = 0; recorded < events;) {
+    const crowd: SeededLine[][] = [];
+    for (; crowd.length < CROWD && recorded < events; n++) {
+      const lines = [...person(seed, n)];
+      recorded += lines.reduce((sum, line) => sum + line.events, 0);
+      crowd.push(lines);
     }
+    yield* inTurns(crowd);
+  }
+}
+
+function* inTurns(crowd: readonly (readonly SeededLine[])[]): Generator<SeededLine> {
+  const most = Math.max(...crowd.map(({ length }) => length));
+  for (let turn = 0; turn < most; turn++)
+    for (const { [turn]: line } of crowd) if (line) yield line;
 }
 
 function* person(seed: string, n: number): Generator<SeededLine> {
