@@ -6,15 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { StreamName } from '#core/kernel/ids.js';
 import { START } from '#core/kernel/position.js';
-import { describeEventStore } from '#core/ledger/contract.js';
+import { describeEventStore } from '#core/ledger/contract/event-store.js';
 import { type Compared, compareLogs, copyLog, NOTHING_COMPARED } from '#core/ledger/copy-log.js';
-import { describeStoredEvents } from '#core/ledger/copying-contract.js';
+import { describeStoredEvents } from '#core/ledger/contract/copying.js';
 import { CopyDiffers, NotACopy, type StoredEvents } from '#core/ledger/copying.js';
 import { MemoryLedger } from '#core/ledger/memory/memory.ledger.js';
 import { MovedStore, positionsFrom } from '#core/ledger/moved-store.js';
 import type { EventStore, StoredEvent } from '#core/ledger/port.js';
 import { PostgresStoredEvents } from '#core/ledger/postgres/postgres.stored-events.js';
-import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 import { compiled } from '../support/compiled.js';
 import { ledgerDatabase } from './ledger-database.js';
 

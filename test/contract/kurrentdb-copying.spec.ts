@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, jest, test } from '@jest/globals';
 import { type Compared, compareLogs, copyLog, NOTHING_COMPARED } from '#core/ledger/copy-log.js';
-import { describeStoredEvents } from '#core/ledger/copying-contract.js';
+import { describeStoredEvents } from '#core/ledger/contract/copying.js';
 import type { StoredEvents } from '#core/ledger/copying.js';
 import { KurrentLedger } from '#core/ledger/kurrentdb/kurrentdb.ledger.js';
 import { KurrentStoredEvents } from '#core/ledger/kurrentdb/kurrentdb.stored-events.js';
 import { MemoryLedger } from '#core/ledger/memory/memory.ledger.js';
 import { MemoryTimeMarks } from '#core/ledger/memory/time-marks.js';
 import type { EventStore } from '#core/ledger/port.js';
-import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 import { FaultServer } from '../support/kurrentdb/fault-server.js';
 
 // What is awaited are answers, of a server that others may use as well; not times.

@@ -9,14 +9,18 @@ import {
 } from '@eventstore/db-client';
 import type { StreamName } from '#core/kernel/ids.js';
 import { type Position, START } from '#core/kernel/position.js';
-import { idIn } from '#core/ledger/contract.js';
+import { idIn } from '#core/ledger/contract/event-store.js';
 import { Connection } from '#core/ledger/kurrentdb/connection.js';
 import { parseConnectionString } from '#core/ledger/kurrentdb/connection-string.js';
 import { failureOf, TimedOut } from '#core/ledger/kurrentdb/failure.js';
 import { KurrentLedger } from '#core/ledger/kurrentdb/kurrentdb.ledger.js';
 import { LedgerClient } from '#core/ledger/kurrentdb/ledger-client.js';
 import { MemoryTimeMarks } from '#core/ledger/memory/time-marks.js';
-import { NOTHING_FOUND, OrderCheck, type OrderFindings } from '#core/ledger/order-check.js';
+import {
+  NOTHING_FOUND,
+  OrderCheck,
+  type OrderFindings,
+} from '#core/ledger/contract/order-check.js';
 import {
   type Appended,
   type AppendRequest,
@@ -27,7 +31,7 @@ import {
   type StoredEvent,
   WrongExpectedRevision,
 } from '#core/ledger/port.js';
-import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 import { FaultServer, type FaultServerOptions } from '../support/kurrentdb/fault-server.js';
 import type { Fault, FaultKind } from '../support/kurrentdb/faults.js';
 import { collectGarbage } from '../support/held-memory.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { jest } from '@jest/globals';
-import { describeEventStore, type StoreUnderTest } from '#core/ledger/contract.js';
+import { describeEventStore, type StoreUnderTest } from '#core/ledger/contract/event-store.js';
 import { KurrentLedger } from '#core/ledger/kurrentdb/kurrentdb.ledger.js';
 import { MemoryTimeMarks } from '#core/ledger/memory/time-marks.js';
 import { FaultServer } from '../support/kurrentdb/fault-server.js';

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import type { Instant } from '#core/kernel/instant.js';
-import { describeEventStore } from '#core/ledger/contract.js';
+import { describeEventStore } from '#core/ledger/contract/event-store.js';
 import { MemoryLedger } from '#core/ledger/memory/memory.ledger.js';
-import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 
 describeEventStore('the ledger in memory', async () => {
   const store = new MemoryLedger();

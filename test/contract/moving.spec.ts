@@ -3,7 +3,7 @@ import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { joinCatalogues } from '#core/kernel/catalogue.js';
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
-import { idIn } from '#core/ledger/contract.js';
+import { idIn } from '#core/ledger/contract/event-store.js';
 import { Codec } from '#core/ledger/codec.js';
 import { ensureCreated } from '#core/ledger/created.js';
 import { Ledger } from '#core/ledger/ledger.js';
@@ -12,7 +12,7 @@ import { MemoryLedger } from '#core/ledger/memory/memory.ledger.js';
 import type { AppendRequest, EventStore, StoredEvent } from '#core/ledger/port.js';
 import { MOVING, moveMigrations } from '#core/ledger/postgres/moves.js';
 import { PostgresStoredEvents } from '#core/ledger/postgres/postgres.stored-events.js';
-import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 import { ensureCheckpoint, readPartitions } from '#core/projector/checkpoint.js';
 import { OwnershipLost } from '#core/projector/failure.js';
 import {

@@ -6,10 +6,10 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { EmbeddedPostgres } from '#core/platform/embedded-postgres/server.js';
 import { startEmbeddedPostgres } from '#core/platform/embedded-postgres/start.js';
 import { type Position, START } from '#core/kernel/position.js';
-import { idIn } from '#core/ledger/contract.js';
-import { NOTHING_FOUND, OrderCheck } from '#core/ledger/order-check.js';
+import { idIn } from '#core/ledger/contract/event-store.js';
+import { NOTHING_FOUND, OrderCheck } from '#core/ledger/contract/order-check.js';
 import { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
-import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 import { migrateLedger } from './ledger-database.js';
 
 /** Rounds of kill -9; a longer run finds more: LEDGER_CRASH_ROUNDS=200. */

@@ -21,7 +21,7 @@ import {
   type StoredEvent,
 } from '#core/ledger/port.js';
 import { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
-import { sampleEvent, sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvent, sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 import { FaultProxy } from '../support/fault-proxy.js';
 import { type LedgerDatabase, ledgerDatabase } from './ledger-database.js';
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { END_OF_TIME } from '#core/kernel/instant.js';
 import { type Position, START } from '#core/kernel/position.js';
 import type { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
-import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 import { type LedgerDatabase, ledgerDatabase } from './ledger-database.js';
 
 let database: LedgerDatabase;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
-import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 import { freshDatabase } from '../support/database.js';
 import { type LedgerDatabase, ledgerDatabase, migrateLedger } from './ledger-database.js';
 

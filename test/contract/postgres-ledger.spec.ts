@@ -1,4 +1,4 @@
-import { describeEventStore } from '#core/ledger/contract.js';
+import { describeEventStore } from '#core/ledger/contract/event-store.js';
 import { ledgerDatabase } from './ledger-database.js';
 
 describeEventStore('the ledger in PostgreSQL', async () => {

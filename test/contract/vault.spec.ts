@@ -1,4 +1,4 @@
-import { describeLookupIndex, describeVault } from '#core/vault/contract.js';
+import { describeLookupIndex, describeVault } from '#core/vault/contract/vault.js';
 import { MemoryLookupIndex } from '#core/vault/memory/lookup-index.js';
 import { MemoryVault, MemoryVaultState } from '#core/vault/memory/vault.js';
 import { VaultDatabase } from './vault-database.js';

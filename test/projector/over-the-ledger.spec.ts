@@ -14,7 +14,7 @@ import { MemoryLedger } from '#core/ledger/memory/memory.ledger.js';
 import type { EventStore } from '#core/ledger/port.js';
 import { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
 import { ledgerMigrations } from '#core/ledger/postgres/schema.js';
-import { sampleEvent, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvent, sampleStream } from '#core/ledger/contract/samples.js';
 import { MemoryVault } from '#core/vault/memory/vault.js';
 import { foldTally, tally, tallyRows } from './support/tally.js';
 import { until, type World, world } from './support/world.js';

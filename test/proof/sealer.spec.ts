@@ -4,7 +4,7 @@ import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MemoryLedger } from '#core/ledger/memory/memory.ledger.js';
 import type { StoredEvent } from '#core/ledger/port.js';
-import { sampleEvent, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvent, sampleStream } from '#core/ledger/contract/samples.js';
 import type { Position } from '#core/kernel/position.js';
 import { openCheckpoint } from '#core/proof/checkpoint.js';
 import { hex } from '#core/proof/encoding.js';

@@ -6,7 +6,7 @@ import pg from 'pg';
 import type { Position } from '#core/kernel/position.js';
 import { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
 import { ledgerMigrations } from '#core/ledger/postgres/schema.js';
-import { sampleEvent, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvent, sampleStream } from '#core/ledger/contract/samples.js';
 import { kyselyOn, openPool, RUNTIME_ROLE } from '#core/platform/database.js';
 import { migrate } from '#core/platform/migrate.js';
 import { openCheckpoint } from '#core/proof/checkpoint.js';

@@ -11,7 +11,7 @@ import { type KeyOwner, type KeyId, KeyDestroyed } from '#core/vault/port.js';
 import { CannotDecode, CannotOpen, Codec, type Draft, LARGEST_EVENT } from './codec.js';
 import { Content, type Unplaced } from './content.js';
 import type { StoredEvent } from './port.js';
-import { sampleEnvelope } from './samples.js';
+import { sampleEnvelope } from './contract/samples.js';
 
 type PersonNoted = Event<
   'PersonNoted',

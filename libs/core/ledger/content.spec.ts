@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { newId } from '#core/kernel/ids.js';
 import { type Instant, instantOf } from '#core/kernel/instant.js';
 import { Content, placedIn, type Unplaced } from './content.js';
-import { sampleEnvelope, sampleStream } from './samples.js';
+import { sampleEnvelope, sampleStream } from './contract/samples.js';
 
 const AT = '2026-03-01T12:00:00.000Z' as Instant;
 

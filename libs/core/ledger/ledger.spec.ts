@@ -20,7 +20,7 @@ import {
   LedgerUnavailable,
   OutcomeUnknown,
 } from './port.js';
-import { sampleEvent, sampleStream } from './samples.js';
+import { sampleEvent, sampleStream } from './contract/samples.js';
 
 type Raised = Event<'Raised', { readonly by: number; readonly why?: Pii<string> }>;
 type Closed = Event<'Closed', { readonly reason: string }>;

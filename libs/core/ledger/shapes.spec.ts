@@ -9,7 +9,7 @@ import { MemoryVault } from '#core/vault/memory/vault.js';
 import { type CannotDecode, Codec } from './codec.js';
 import { Content, type Unplaced } from './content.js';
 import type { StoredEvent } from './port.js';
-import { sampleEnvelope, sampleStream } from './samples.js';
+import { sampleEnvelope, sampleStream } from './contract/samples.js';
 import { Shapes } from './shapes.js';
 
 type Sample = Event<'SampleRecorded', object> | Event<'Lifted', object>;

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { type Position, START } from '#core/kernel/position.js';
-import { type History, type Violation, violationsIn } from '#core/ledger/history.js';
-import { HistoryRecorder } from '#core/ledger/history-recorder.js';
+import { type History, type Violation, violationsIn } from '#core/ledger/contract/history.js';
+import { HistoryRecorder } from '#core/ledger/contract/history-recorder.js';
 import { type EventStore, LedgerUnavailable, OutcomeUnknown } from '#core/ledger/port.js';
-import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 import { type LedgerDatabase, ledgerDatabase } from '../../contract/ledger-database.js';
 import type { Context, Counts, Scenario } from '../scenario.js';
 

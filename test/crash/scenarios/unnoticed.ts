@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { START } from '#core/kernel/position.js';
-import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 import { FaultProxy } from '../../support/fault-proxy.js';
 import { ledgerDatabase } from '../../contract/ledger-database.js';
 import type { Context, Counts, Scenario } from '../scenario.js';

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type StreamName, streamOf, type SubjectId } from '#core/kernel/ids.js';
 import { partitionOf } from '#core/kernel/partition.js';
 import { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
-import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 import { STANDING_PARTITIONS } from '#domains/consents/projections/standing.projection.js';
 import type { FollowerSettings } from '../follower-process.js';
 import { Product } from '../product.js';

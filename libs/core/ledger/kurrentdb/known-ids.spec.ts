@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { newId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import type { Position } from '#core/kernel/position.js';
-import { sampleEvents, sampleStream } from '../samples.js';
+import { sampleEvents, sampleStream } from '../contract/samples.js';
 import { KnownIds } from './known-ids.js';
 
 const AT = '2026-03-01T12:00:00.000Z' as Instant;

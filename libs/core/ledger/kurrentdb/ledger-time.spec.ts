@@ -3,7 +3,7 @@ import { BEGINNING, END_OF_TIME, type Instant, instantOf } from '#core/kernel/in
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
 import { MemoryTimeMarks } from '../memory/time-marks.js';
 import type { StoredEvent } from '../port.js';
-import { sampleEvent, sampleStream } from '../samples.js';
+import { sampleEvent, sampleStream } from '../contract/samples.js';
 import { LedgerTime, type TimedLog } from './ledger-time.js';
 
 /** A log whose writers' clocks differ: the n-th event at position 10 n + 7. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { sampleEvent, sampleEvents, sampleStream } from '../samples.js';
+import { sampleEvent, sampleEvents, sampleStream } from '../contract/samples.js';
 import { Backlog, type Waiting } from './backlog.js';
 
 function waiting(count: number, options: { bulk?: boolean; since?: number } = {}): Waiting {

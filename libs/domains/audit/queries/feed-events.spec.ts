@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { StreamName } from '#core/kernel/ids.js';
 import { type Position, START } from '#core/kernel/position.js';
 import { MemoryLedger } from '#core/ledger/memory/memory.ledger.js';
-import { sampleEvents, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvents, sampleStream } from '#core/ledger/contract/samples.js';
 import { FeedEvents, FeedEventsHandler } from './feed-events.js';
 
 interface Line {

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ownerOf, type StreamName, type SubjectId } from '#core/kernel/ids.js';
 import { type Position, START } from '#core/kernel/position.js';
 import { MemoryLedger } from '#core/ledger/memory/memory.ledger.js';
-import { sampleEvent, sampleStream } from '#core/ledger/samples.js';
+import { sampleEvent, sampleStream } from '#core/ledger/contract/samples.js';
 import { FollowEvents, FollowEventsHandler, type News, type Wanted } from './follow-events.js';
 
 let log: MemoryLedger;

@@ -8,8 +8,8 @@ import {
   millisecondsOf,
 } from '#core/kernel/instant.js';
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
-import { describeAgainstModel } from './contract-model.js';
-import { describeInParallel } from './contract-parallel.js';
+import { describeAgainstModel } from './model.js';
+import { describeInParallel } from './parallel.js';
 import { NOTHING_FOUND, OrderCheck } from './order-check.js';
 import {
   type Appended,
@@ -22,7 +22,7 @@ import {
   type NewEvent,
   type StoredEvent,
   WrongExpectedRevision,
-} from './port.js';
+} from '../port.js';
 import { sampleEvent, sampleEvents, sampleStream } from './samples.js';
 
 export interface StoreUnderTest {

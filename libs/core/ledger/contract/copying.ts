@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Instant, instantOf, millisecondsOf } from '#core/kernel/instant.js';
 import { type Position, START } from '#core/kernel/position.js';
-import { NotNext, type StoredEvents } from './copying.js';
-import { MemoryLedger } from './memory/memory.ledger.js';
-import type { EventStore, StoredEvent } from './port.js';
+import { NotNext, type StoredEvents } from '../copying.js';
+import { MemoryLedger } from '../memory/memory.ledger.js';
+import type { EventStore, StoredEvent } from '../port.js';
 import { sampleEvents, sampleStream } from './samples.js';
 
 export interface CopyTargetUnderTest {

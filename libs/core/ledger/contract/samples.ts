@@ -1,8 +1,8 @@
 import type { Envelope } from '#core/kernel/event.js';
 import { newId, type StreamName, streamOf } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
-import { Content, type Unplaced } from './content.js';
-import type { NewEvent } from './port.js';
+import { Content, type Unplaced } from '../content.js';
+import type { NewEvent } from '../port.js';
 
 /** A stream of its own for a test. */
 export function sampleStream(category = 'subject'): StreamName {

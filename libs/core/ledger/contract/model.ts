@@ -8,7 +8,7 @@ import {
   type Expected,
   type NewEvent,
   type StoredEvent,
-} from './port.js';
+} from '../port.js';
 import { sampleEvent, sampleStream } from './samples.js';
 
 /** A stream as simply as it can be told: which events it holds, and where. */

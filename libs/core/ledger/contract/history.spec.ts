@@ -8,7 +8,7 @@ import {
   type ViolationKind,
   violationsIn,
 } from './history.js';
-import type { Expected } from './port.js';
+import type { Expected } from '../port.js';
 
 const at = (position: number): Position => String(position) as Position;
 

@@ -16,7 +16,7 @@ import {
   type Page,
   type StoredEvent,
   WrongExpectedRevision,
-} from './port.js';
+} from '../port.js';
 
 /** Calls stores on behalf of a test and remembers what they answered, and when. */
 export class HistoryRecorder {

@@ -12,7 +12,7 @@ import {
   LedgerUnavailable,
   OutcomeUnknown,
   WrongExpectedRevision,
-} from './port.js';
+} from '../port.js';
 import { sampleEvents, sampleStream } from './samples.js';
 
 /** What all clients share; what each knows of the others is what it has read itself. */

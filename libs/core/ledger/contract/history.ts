@@ -1,5 +1,5 @@
 import { comparePositions, type Position, START } from '#core/kernel/position.js';
-import type { Expected } from './port.js';
+import type { Expected } from '../port.js';
 
 /** When a call began and ended, in milliseconds of one clock that never goes back. */
 export interface Interval {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { inspect } from 'node:util';
-import { KeyDestroyed, type KeyId, type LookupIndex, type Vault } from './port.js';
+import { KeyDestroyed, type KeyId, type LookupIndex, type Vault } from '../port.js';
 
 /** A vault, and the same vault as another process would have it. */
 export interface VaultUnderTest {
