@@ -7,16 +7,8 @@ import { connect } from './connection.js';
 import { checkBundle, type EvidenceOptions, type TrustOptions, writeEvidence } from './evidence.js';
 import { importFile } from './import-file.js';
 import { EXIT, Output, ReaderGone } from './output.js';
-import {
-  askAudience,
-  askCounts,
-  askDecision,
-  eraseSubject,
-  issueKey,
-  listKeys,
-  revokeKey,
-  showTimeline,
-} from './people.js';
+import { issueKey, listKeys, revokeKey } from './keys.js';
+import { askAudience, askCounts, askDecision, eraseSubject, showTimeline } from './people.js';
 import { applyCatalogue, listCatalogue } from './catalogue.js';
 import { copy, type CopyOptions } from './copy.js';
 import { checkReadModels, replay, type ReplayOptions } from './replay.js';

@@ -175,39 +175,3 @@ export async function eraseSubject(
   );
   return body.status === 'succeeded' ? EXIT.ok : EXIT.findings;
 }
-
-interface ApiKey {
-  readonly keyId: string;
-  readonly role?: string;
-  readonly scopes: readonly string[];
-  readonly expiresAt?: string;
-  readonly revokedAt?: string;
-}
-
-export async function listKeys(api: Api, out: Output): Promise<void> {
-  const { body } = await api.call<{ data: ApiKey[] }>('GET', '/v1/api-keys?limit=200');
-  for (const key of body.data) {
-    const state = key.revokedAt
-      ? `revoked ${key.revokedAt}`
-      : key.expiresAt
-        ? `until ${key.expiresAt}`
-        : 'valid';
-    out.item(key, `${key.keyId}  ${key.role ?? '-'}  ${state}  ${key.scopes.join(' ')}`);
-  }
-}
-
-export async function issueKey(api: Api, options: Options, out: Output): Promise<void> {
-  const { name, role, expiresAt, scopes } = options;
-  const { body } = await api.call<{ keyId: string; secret: string }>('POST', '/v1/api-keys', {
-    name,
-    role,
-    expiresAt,
-    scopes: typeof scopes === 'string' ? scopes.split(',') : undefined,
-  });
-  out.result(body, `${body.keyId}\n${body.secret}  (shown once)`);
-}
-
-export async function revokeKey(api: Api, keyId: string, out: Output): Promise<void> {
-  await api.call('DELETE', `/v1/api-keys/${keyId}`);
-  out.result({ keyId, revoked: true }, `${keyId} opens nothing any more`);
-}

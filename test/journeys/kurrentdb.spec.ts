@@ -11,7 +11,7 @@ import { canMakeCertificates, certificateIn } from '../support/kurrentdb/certifi
 import { FaultServer } from '../support/kurrentdb/fault-server.js';
 import { type RunningLedger, startLedger } from '../support/server.js';
 import { keptAndProved } from './kept.journey.js';
-import { forgettingAda } from './main.journey.js';
+import { forgettingAda } from './forgetting-ada.journey.js';
 
 // A server of others, or one in this very process: what is awaited are answers, not times.
 jest.setTimeout(240_000);
