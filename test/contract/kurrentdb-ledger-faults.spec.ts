@@ -15,6 +15,7 @@ import { parseConnectionString } from '#core/ledger/kurrentdb/connection-string.
 import { failureOf, TimedOut } from '#core/ledger/kurrentdb/failure.js';
 import { KurrentLedger } from '#core/ledger/kurrentdb/kurrentdb.ledger.js';
 import { LedgerClient } from '#core/ledger/kurrentdb/ledger-client.js';
+import { allForwards } from '#core/ledger/kurrentdb/read-request.js';
 import { MemoryTimeMarks } from '#core/ledger/memory/time-marks.js';
 import {
   NOTHING_FOUND,
@@ -90,6 +91,17 @@ describe('a ledger on KurrentDB whose server fails', () => {
     const stream = sampleStream();
     await store.append(request(stream));
     return stream;
+  };
+
+  /** As a caller does that was told to try again with the same ids. */
+  const appendAtLast = async (writer: KurrentLedger, asked: AppendRequest): Promise<Appended> => {
+    for (;;) {
+      try {
+        return await writer.append(asked);
+      } catch (error) {
+        if (!(error instanceof OutcomeUnknown || error instanceof LedgerUnavailable)) throw error;
+      }
+    }
   };
 
   describe('once', () => {
@@ -294,6 +306,77 @@ describe('a ledger on KurrentDB whose server fails', () => {
     });
   });
 
+  describe('in which others have written much, or little matches', () => {
+    /** So many that the server looks at them for longer than all of a read may take. */
+    const MANY = 800;
+    const writeForeign = () => {
+      const nothing = Buffer.alloc(0);
+      const event = () => ({
+        id: randomUUID(),
+        type: 'T',
+        isJson: false,
+        data: nothing,
+        metadata: nothing,
+      });
+      server.log.append('others', 'any', Array.from({ length: MANY }, event));
+    };
+    beforeEach(async () => {
+      await stop();
+      await start({ slowSearch: { window: 20, delayMs: 50 } });
+    });
+
+    /** A machine that others use as well may stand still for longer than such a short deadline. */
+    const atLast = async <T>(read: () => Promise<T>): Promise<T> => {
+      for (;;) {
+        try {
+          return await read();
+        } catch (error) {
+          if (!(error instanceof LedgerUnavailable)) throw error;
+        }
+      }
+    };
+
+    test('the end of the log is found', async () => {
+      writeForeign();
+      expect(await atLast(() => store.head())).toBeUndefined();
+      const stream = sampleStream();
+      await appendAtLast(store, request(stream));
+      writeForeign();
+      const head = await atLast(() => open().head());
+      expect(head?.position).toBe(placesOf(stream).at(-1));
+    });
+
+    test('what lies far apart is found, each once and in order', async () => {
+      const [one, two, far] = [sampleStream(), sampleStream(), sampleStream('purpose')];
+      await appendAtLast(store, request(one));
+      await appendAtLast(store, request(two));
+      writeForeign();
+      await appendAtLast(store, request(far));
+      writeForeign();
+      await appendAtLast(store, { ...request(one), expected: { kind: 'exists' } });
+      const places = [...placesOf(one), ...placesOf(two), ...placesOf(far)];
+      const positions = async (categories?: readonly string[]) => {
+        const { events } = await atLast(() => store.readAll(START, { limit: 100, categories }));
+        return events.map(({ position }) => position);
+      };
+      expect(await positions(['purpose'])).toEqual(placesOf(far));
+      expect(await positions()).toEqual(places.sort((a, b) => Number(a) - Number(b)));
+    });
+
+    test('a single read of it would be noticed', async () => {
+      writeForeign();
+      await appendAtLast(store, request(sampleStream()));
+      const bare = new LedgerClient(parseConnectionString(server.url));
+      const search = allForwards(undefined, 10, [PREFIX]);
+      const answers = await bare.open(search, Date.now() + DEADLINES.readDeadline);
+      const reading = (async () => {
+        for await (const answer of answers) if (answer) return answer;
+      })();
+      await expect(reading).rejects.toThrow(/DEADLINE_EXCEEDED/);
+      await bare.end();
+    });
+  });
+
   describe('a naive twin', () => {
     /** Tries again as if nothing had been written; every try has ids of its own. */
     const naively = async (stream: string, expectedRevision: 'no_stream' | 'any') => {
@@ -398,17 +481,6 @@ describe('a ledger on KurrentDB whose server fails', () => {
       const stored = server.log.records.filter(({ stream }) => stream.startsWith(PREFIX));
       expect(stored).toHaveLength(acknowledged);
       return check.findings();
-    };
-
-    /** As a caller does that was told to try again with the same ids. */
-    const appendAtLast = async (writer: KurrentLedger, asked: AppendRequest): Promise<Appended> => {
-      for (;;) {
-        try {
-          return await writer.append(asked);
-        } catch (error) {
-          if (!(error instanceof OutcomeUnknown || error instanceof LedgerUnavailable)) throw error;
-        }
-      }
     };
 
     const follow = async (saw: Saw, signal: AbortSignal): Promise<void> => {

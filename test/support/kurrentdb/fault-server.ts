@@ -4,7 +4,7 @@ import { ServerCredentials } from '@grpc/grpc-js';
 import type { Certificate } from './certificate.js';
 import { Faults } from './faults.js';
 import { listen } from './grpc-node.js';
-import type { Endpoint, Member, NodeView } from './node-view.js';
+import type { Endpoint, Member, NodeView, SlowSearch } from './node-view.js';
 import { ServerLog } from './server-log.js';
 import { writeEpoch, writeFirstSystemEvents } from './system-events.js';
 import type { User } from './users.js';
@@ -20,6 +20,8 @@ export interface FaultServerOptions {
   readonly version?: string;
   /** Bytes. */
   readonly maxAppendSize?: number;
+  /** With it, a search takes long, as in a long log. */
+  readonly slowSearch?: SlowSearch;
 }
 
 /**
@@ -114,6 +116,7 @@ export class FaultServer {
       users: options.users,
       version: options.version ?? '24.10.14',
       maxAppendSize: options.maxAppendSize ?? 1024 * 1024,
+      slowSearch: options.slowSearch,
       members: () => this.nodes.map((node, other) => node.member(other === this.leading)),
       isLeader: () => index === this.leading,
       leader: () => this.node(this.leading).endpoint,

@@ -15,6 +15,12 @@ export interface Member {
   readonly leader: boolean;
 }
 
+/** How a filter goes through the log: at most `window` events at a time, each time after `delayMs` milliseconds. */
+export interface SlowSearch {
+  readonly window: number;
+  readonly delayMs: number;
+}
+
 /** What the calls of one node need to know of the server around them. */
 export interface NodeView {
   readonly log: ServerLog;
@@ -25,6 +31,7 @@ export interface NodeView {
   readonly version: string;
   /** Bytes. */
   readonly maxAppendSize: number;
+  readonly slowSearch: SlowSearch | undefined;
   members(): readonly Member[];
   isLeader(): boolean;
   leader(): Endpoint;

@@ -25,8 +25,8 @@ export async function read(
     const fault = node.faults.strike(kind, stream);
     const messages = {
       readStream: () => readStream(node.log, options),
-      readAll: () => readAll(node.log, options),
-      subscribe: () => subscription(node.log, options, hungUp.signal),
+      readAll: () => readAll(node, options),
+      subscribe: () => subscription(node, options, hungUp.signal),
     }[kind]();
     if (await answer(node, call, fault, messages, (message) => message.hasEvent())) call.end();
   } catch (error) {

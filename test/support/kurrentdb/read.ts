@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js';
 import { EVERYTHING, filterOf } from './event-filter.js';
 import { eventAt, FIRST, type LogPosition } from './log-position.js';
 import { type LogPage, PAGE, type PageOptions, pageBackwards, pageForwards } from './log-page.js';
+import type { NodeView, SlowSearch } from './node-view.js';
 import {
   eventMessage,
   lastStreamPositionMessage,
@@ -11,6 +13,9 @@ import {
 import type { LogRecord, ServerLog } from './server-log.js';
 
 const BACKWARDS = 1;
+
+/** The log, and how long a search in it takes. */
+export type Searched = Pick<NodeView, 'log' | 'slowSearch'>;
 
 /** Everything the server answers to a read of one stream: what is there now, and an end. */
 export function* readStream(log: ServerLog, options: ReadReq.Options): Iterable<ReadResp> {
@@ -29,26 +34,37 @@ export function* readStream(log: ServerLog, options: ReadReq.Options): Iterable<
 }
 
 /** Everything the server answers to a read of `$all`, taken from its log page by page as the answer goes out. */
-export function* readAll(log: ServerLog, options: ReadReq.Options): Iterable<ReadResp> {
+export async function* readAll(
+  { log, slowSearch }: Searched,
+  options: ReadReq.Options,
+): AsyncIterable<ReadResp> {
   const page = isBackwards(options) ? pageBackwards : pageForwards;
   let from = startOf(log, options);
   let left = countIn(options);
   for (let atEnd = false; !atEnd && left > 0;) {
-    const read: LogPage = page(log, from, pageOptions(options, Math.min(PAGE, left)));
+    if (options.hasFilter() && slowSearch) await sleep(slowSearch.delayMs);
+    const read: LogPage = page(log, from, pageOptions(options, Math.min(PAGE, left), slowSearch));
     yield* read.events.map(eventMessage);
     left -= read.events.length;
     ({ atEnd, next: from } = read);
   }
 }
 
-export function pageOptions(options: ReadReq.Options, count: number): PageOptions {
+export function pageOptions(
+  options: ReadReq.Options,
+  count: number,
+  slowSearch: SlowSearch | undefined,
+): PageOptions {
   const filter = options.getFilter();
   if (!filter) return { filter: EVERYTHING, count, window: Number.MAX_SAFE_INTEGER };
-  return { filter: filterOf(filter), count, window: windowOf(filter) };
+  return { filter: filterOf(filter), count, window: windowOf(filter, slowSearch) };
 }
 
-export function windowOf(filter: ReadReq.Options.FilterOptions): number {
-  return filter.hasMax() ? filter.getMax() : PAGE;
+export function windowOf(
+  filter: ReadReq.Options.FilterOptions,
+  slowSearch: SlowSearch | undefined,
+): number {
+  return Math.min(filter.hasMax() ? filter.getMax() : PAGE, slowSearch?.window ?? Infinity);
 }
 
 export function positionIn(options: ReadReq.Options): LogPosition | undefined {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ReadReq, ReadResp } from '@eventstore/db-client/generated/streams_pb.js';
 import {
   compareLogPositions,
@@ -8,7 +9,7 @@ import {
   NOTHING,
 } from './log-position.js';
 import { PAGE, type PageOptions, pageForwards } from './log-page.js';
-import { lastOf, pageOptions, positionIn, windowOf } from './read.js';
+import { lastOf, pageOptions, positionIn, type Searched, windowOf } from './read.js';
 import {
   caughtUpMessage,
   checkpointMessage,
@@ -29,15 +30,16 @@ const LIVE = 32;
  * the newest checkpoint can lie behind what was looked at.
  */
 export async function* subscription(
-  log: ServerLog,
+  { log, slowSearch }: Searched,
   options: ReadReq.Options,
   signal: AbortSignal,
 ): AsyncIterable<ReadResp> {
   const filter = options.getFilter();
   const following = new Following(
     log,
-    pageOptions(options, PAGE),
-    filter ? filter.getCheckpointintervalmultiplier() * windowOf(filter) : undefined,
+    filter ? (slowSearch?.delayMs ?? 0) : 0,
+    pageOptions(options, PAGE, slowSearch),
+    filter ? filter.getCheckpointintervalmultiplier() * windowOf(filter, slowSearch) : undefined,
     signal,
   );
   const last = eventAt(lastOf(log)?.offset ?? NOTHING.commit);
@@ -54,6 +56,8 @@ class Following {
 
   constructor(
     private readonly log: ServerLog,
+    /** Milliseconds before each page. */
+    private readonly delayMs: number,
     private readonly page: PageOptions,
     private readonly interval: number | undefined,
     private readonly signal: AbortSignal,
@@ -70,10 +74,11 @@ class Following {
     }
   }
 
-  private *catchUp(): Iterable<ReadResp> {
+  private async *catchUp(): AsyncIterable<ReadResp> {
     let from =
       compareLogPositions(this.sent, NOTHING) === 0 ? { commit: 0n, prepare: 0n } : this.sent;
     for (let counted = 0; ;) {
+      if (this.delayMs > 0) await sleep(this.delayMs);
       const page = pageForwards(this.log, from, this.page);
       for (const record of page.events) {
         const position = eventAt(record.offset);

@@ -21,8 +21,6 @@ export class Connection {
   private readonly ending = new AbortController();
   private readonly underway = new Set<() => void>();
   private client: LedgerClient | undefined;
-  /** When each client had its last answer (`performance.now()`). */
-  private readonly answeredAt = new WeakMap<LedgerClient, number>();
   private versionOf: Promise<string> | undefined;
   /** Why the server could not be asked for its version the last time. */
   private notReached: unknown;
@@ -126,7 +124,7 @@ export class Connection {
     const began = performance.now();
     return new Promise<T>((resolve, reject) => {
       const giveUp = (error: Error) => {
-        if ((this.answeredAt.get(client) ?? -1) < began) this.replace(client);
+        if (client.heardAt < began) this.replace(client);
         fail(error);
       };
       const onClose = () => fail(new LedgerUnavailable('the ledger is closed'));
@@ -142,7 +140,7 @@ export class Connection {
       this.underway.add(onClose);
       // It may end much later, when nobody waits for it: that settles nothing any more.
       call(client, Date.now() + milliseconds).then((value) => {
-        this.answeredAt.set(client, performance.now());
+        client.heard();
         done();
         resolve(value);
       }, fail);

@@ -81,6 +81,13 @@ const REFUSED: readonly ErrorType[] = [
 
 /** gRPC's own number; the server uses it without a name of the client for it. */
 const INVALID_ARGUMENT = 3;
+/** The same of a deadline that has passed. */
+const LATE = 4;
+
+/** Whether a call had no answer, or not all of it, when its time was over. */
+export function isLate(error: unknown): boolean {
+  return error instanceof TimedOut || (error as { code?: unknown } | undefined)?.code === LATE;
+}
 
 /** Whether the server says that no record begins at the position to read from. */
 export function isInvalidPosition(error: unknown): boolean {

@@ -165,11 +165,11 @@ export class KurrentLedger implements EventStore {
     return this.tail.page(after, options, end) ?? (await this.reading.page(after, options, head));
   }
 
-  /** What takes several reads, one after the other, has one deadline all the same. */
+  /** What takes several reads, one after the other, has one deadline all the same, which a long search moves on. */
   private inTime<T>(reading: Promise<T>): Promise<T> {
     const { readDeadline } = this;
     const late = () => new LedgerUnavailable(`no answer within ${readDeadline} ms`);
-    return inTime(reading, readDeadline, late);
+    return inTime(reading, readDeadline, late, () => this.reading.movedAt);
   }
 
   private mustBeOpen(): void {

@@ -33,6 +33,7 @@ const [LEADER_TIMEOUT, LEADER_TRIES] = [500, 10];
 export class LedgerClient extends EventStoreDBClient {
   private readonly user: ConnectionString['user'];
   private ended = false;
+  private lastHeard = -Infinity;
 
   constructor(connection: ConnectionString) {
     const { hosts, discover, options } = connection;
@@ -75,6 +76,16 @@ export class LedgerClient extends EventStoreDBClient {
     } finally {
       void alone.end().catch(() => undefined);
     }
+  }
+
+  /** When the server last said anything through this client, of `performance.now()`. */
+  get heardAt(): number {
+    return this.lastHeard;
+  }
+
+  /** Whoever has an answer, or a part of one, notes it here. */
+  heard(): void {
+    this.lastHeard = performance.now();
   }
 
   /** With the user's name and password, which the client never holds, and from the leader alone. */

@@ -1,6 +1,9 @@
 import shared from '@eventstore/db-client/generated/shared_pb.js';
-import streams, { type ReadReq } from '@eventstore/db-client/generated/streams_pb.js';
-import { type Position, START } from '#core/kernel/position.js';
+import streams, {
+  type ReadReq,
+  type ReadResp,
+} from '@eventstore/db-client/generated/streams_pb.js';
+import type { Position } from '#core/kernel/position.js';
 
 /** How many events the server looks at in one go where few of them match, and how often it then says how far it is. */
 const WINDOW = 2_000;
@@ -34,22 +37,28 @@ export function streamForwards(name: string, fromRevision: number, count: number
 }
 
 /** Events of all streams whose names begin with one of `prefixes`; the one at `from` among them. */
-export function allForwards(from: Position, count: number, prefixes: readonly string[]): ReadReq {
+export function allForwards(
+  from: LogPosition | undefined,
+  count: number,
+  prefixes: readonly string[],
+): ReadReq {
   const options = optionsOf();
-  options.setAll(allFrom(from === START ? undefined : placeOf(from)));
+  options.setAll(allFrom(from));
   options.setCount(String(count));
   options.setFilter(filterOf(prefixes));
   return requestOf(options);
 }
 
+/** The last event, whoever wrote it: the server need not search for it. */
+export function lastOfAll(): ReadReq {
+  const options = fromTheEnd();
+  options.setNoFilter(new shared.Empty());
+  return requestOf(options);
+}
+
 /** The last event of all streams whose names begin with `prefix`. */
-export function lastOfAll(prefix: string): ReadReq {
-  const all = new streams.ReadReq.Options.AllOptions();
-  all.setEnd(new shared.Empty());
-  const options = optionsOf();
-  options.setReadDirection(streams.ReadReq.Options.ReadDirection.BACKWARDS);
-  options.setAll(all);
-  options.setCount('1');
+export function lastOf(prefix: string): ReadReq {
+  const options = fromTheEnd();
   options.setFilter(filterOf([prefix]));
   return requestOf(options);
 }
@@ -64,11 +73,11 @@ export function oneOfAll(position: Position): ReadReq {
 }
 
 /** Events after (exclusive) `after` as they come, for ever. */
-export function subscription(after: LogPosition | undefined, prefix: string): ReadReq {
+export function subscription(after: LogPosition | undefined, prefixes: readonly string[]): ReadReq {
   const options = optionsOf();
   options.setAll(allFrom(after));
   options.setSubscription(new streams.ReadReq.Options.SubscriptionOptions());
-  options.setFilter(filterOf([prefix]));
+  options.setFilter(filterOf(prefixes));
   return requestOf(options);
 }
 
@@ -84,6 +93,16 @@ function optionsOf(): ReadReq.Options {
   uuids.setString(new shared.Empty());
   options.setUuidOption(uuids);
   options.setReadDirection(streams.ReadReq.Options.ReadDirection.FORWARDS);
+  return options;
+}
+
+function fromTheEnd(): ReadReq.Options {
+  const all = new streams.ReadReq.Options.AllOptions();
+  all.setEnd(new shared.Empty());
+  const options = optionsOf();
+  options.setReadDirection(streams.ReadReq.Options.ReadDirection.BACKWARDS);
+  options.setAll(all);
+  options.setCount('1');
   return options;
 }
 
@@ -107,4 +126,15 @@ function filterOf(prefixes: readonly string[]): ReadReq.Options.FilterOptions {
   filter.setMax(WINDOW);
   filter.setCheckpointintervalmultiplier(1);
   return filter;
+}
+
+/** How far a subscription says that it has come, where it says that. */
+export function checkpointIn(answer: ReadResp): LogPosition | undefined {
+  const checkpoint = answer.getCheckpoint();
+  return (
+    checkpoint && {
+      commit: checkpoint.getCommitPosition(),
+      prepare: checkpoint.getPreparePosition(),
+    }
+  );
 }

@@ -9,7 +9,7 @@ import { LedgerCorrupt, type StoredEvent } from '../port.js';
  */
 export function storedEventIn(answer: ReadResp.ReadEvent, prefix: string): StoredEvent | undefined {
   const event = answer.getEvent();
-  const name = Buffer.from(event?.getStreamIdentifier()?.getStreamName_asU8() ?? []).toString();
+  const name = event ? nameIn(event) : '';
   if (!event || !name.startsWith(prefix)) return undefined;
   const revision = Number(event.getStreamRevision());
   const position = positionOf(event.getCommitPosition(), event.getPreparePosition());
@@ -19,7 +19,23 @@ export function storedEventIn(answer: ReadResp.ReadEvent, prefix: string): Store
   return { stream, revision, position, bytes: event.getData_asU8() };
 }
 
+/** An event in a stream of others. */
+export interface ForeignEvent {
+  readonly name: string;
+  readonly position: Position;
+}
+
+export function foreignEventIn(answer: ReadResp.ReadEvent): ForeignEvent | undefined {
+  const event = answer.getEvent();
+  const position = event && parsePosition(event.getCommitPosition());
+  return position && { name: nameIn(event), position };
+}
+
 /** An event that was committed by itself has one position; what was not has another number than ours. */
 export function positionOf(commit: string, prepare: string): Position | undefined {
   return commit === prepare ? parsePosition(commit) : undefined;
+}
+
+function nameIn(event: ReadResp.ReadEvent.RecordedEvent): string {
+  return Buffer.from(event.getStreamIdentifier()?.getStreamName_asU8() ?? []).toString();
 }

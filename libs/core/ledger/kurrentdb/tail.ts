@@ -4,7 +4,7 @@ import type { PageAndEnd } from '../follow-log.js';
 import { NewestEvents } from '../newest-events.js';
 import type { ReadAllOptions, StoredEvent } from '../port.js';
 import type { Connection } from './connection.js';
-import { type LogPosition, placeOf, subscription } from './read-request.js';
+import { checkpointIn, type LogPosition, placeOf, subscription } from './read-request.js';
 import { storedEventIn } from './stored-event.js';
 
 /** Between subscriptions, in milliseconds: the first time, and at most. */
@@ -87,20 +87,16 @@ export class Tail {
   private async subscribe(onAnswer: () => void): Promise<void> {
     const client = await this.connection.subscribing();
     const broken = (this.broken = new AbortController());
-    const stream = await client.open(subscription(this.resumeAt, this.prefix), Infinity);
+    const stream = await client.open(subscription(this.resumeAt, [this.prefix]), Infinity);
     broken.signal.addEventListener('abort', () => stream.cancel(), { once: true });
     if (this.ending.signal.aborted) broken.abort();
     for await (const answer of stream) {
+      client.heard();
       onAnswer();
       const event = answer.getEvent();
       const stored = event && storedEventIn(event, this.prefix);
       if (stored) this.add(stored);
-      const checkpoint = answer.getCheckpoint();
-      if (checkpoint)
-        this.resumeAt = {
-          commit: checkpoint.getCommitPosition(),
-          prepare: checkpoint.getPreparePosition(),
-        };
+      this.resumeAt = checkpointIn(answer) ?? this.resumeAt;
     }
   }
 
