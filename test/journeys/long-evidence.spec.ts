@@ -5,7 +5,8 @@ import { newId, streamOf, type SubjectId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import { ProvenLog } from '#core/proof/proven-log.js';
 import type { ConsentEvent } from '#domains/consents/domain/consents.events.js';
-import { type Evidence, GatherEvidence } from '#domains/evidence/queries/gather-evidence.js';
+import type { Evidence } from '#domains/evidence/queries/evidence.js';
+import { GatherEvidence } from '#domains/evidence/queries/gather-evidence.js';
 import type { Receipt } from '../support/answers.js';
 import { failing, filesIn, forged, linesOf, textOf, verified } from '../support/bundle.js';
 import { catalogue } from '../support/catalogue.js';
@@ -20,13 +21,18 @@ interface Line {
   readonly revision: number;
 }
 
+type Evident = Readonly<Record<string, unknown>>;
+
 /** Far more than a part holds. */
 const EVENTS = 4_000;
+/** Of somebody else, each near to what one may have. */
+const LARGE = 80;
 const second = (n: number) => new Date(Date.UTC(2026, 0, 2) + n * 1_000).toISOString() as Instant;
 
 describe('given Longina, of whom thousands of events are on record, between two others', () => {
   let ledger: RunningLedger;
   let longina: SubjectId;
+  let broad: SubjectId;
   let trusted: { origin: string; keys: readonly string[] };
   let zip: Uint8Array;
 
@@ -38,10 +44,10 @@ describe('given Longina, of whom thousands of events are on record, between two 
     return body.subjectId as SubjectId;
   };
   /** Through the ledger itself, thousands at a time: each call through the API would read all that is there. */
-  const record = async (subjectId: SubjectId, from: number, count: number) => {
+  const record = async (subjectId: SubjectId, from: number, count: number, evidence?: Evident) => {
     const facts = Array.from({ length: count }, (_, n): Fact<ConsentEvent> => ({
       type: (from + n) % 2 === 0 ? 'ConsentRefused' : 'ConsentWithdrawn',
-      data: { purpose: 'newsletter', purposeRevision: 1 },
+      data: { purpose: 'newsletter', purposeRevision: 1, ...(evidence ? { evidence } : {}) },
       occurredAt: second(from + n),
     }));
     const occasion: Occasion = {
@@ -73,9 +79,11 @@ describe('given Longina, of whom thousands of events are on record, between two 
     const people = [await register(), await register(), await register()].sort();
     [, longina] = people as [SubjectId, SubjectId];
     for (let from = 0; from < EVENTS; from += 250) await record(longina, from, 250);
+    broad = await register();
+    await record(broad, 0, LARGE, { form: 'x'.repeat(16_000) });
     await until('everything is sealed', async () => {
       const newest = await ledger.nest.get(ProvenLog).newest();
-      return newest !== undefined && newest.size > EVENTS;
+      return newest !== undefined && newest.size > EVENTS + LARGE;
     });
     const response = await fetch(`${ledger.url}/v1/evidence`, {
       method: 'POST',
@@ -94,9 +102,9 @@ describe('given Longina, of whom thousands of events are on record, between two 
     expect(report.manifest).toMatchObject({ people: 3, events: EVENTS + 3 });
     const files = await filesIn(zip);
     const parts = [...files.keys()].filter((path) => path.endsWith('/events.ndjson')).slice(0, -1);
-    expect(parts.length).toBeGreaterThan(EVENTS / 500);
+    expect(parts.length).toBeGreaterThan(EVENTS / 200);
     const events = parts.map((path) => linesOf<Line>(files, path));
-    for (const lines of events) expect(lines.length).toBeLessThan(1_000);
+    for (const lines of events) expect(lines.length).toBeLessThan(250);
     const hers = events.flat().filter(({ stream }) => stream === `subject-${longina}`);
     expect(hers.map(({ revision }) => revision)).toEqual([...Array(EVENTS + 1).keys()]);
   });
@@ -156,6 +164,14 @@ describe('given Longina, of whom thousands of events are on record, between two 
     ]);
   });
 
+  test('then a part of large events has fewer of them', async () => {
+    const sizes: number[] = [];
+    for await (const { events } of (await gather([broad])).parts())
+      sizes.push(events.reduce((sum, { length }) => sum + length, 0));
+    expect(sizes.length).toBeGreaterThan(1);
+    for (const size of sizes) expect(size).toBeLessThan(512 * 1_024);
+  });
+
   test('then memory holds a part of it, whatever there is', async () => {
     /** Of all parts: how many are held at most at a time, and MB more at the last than at the third. */
     const heldWhile = async (take: (part: object) => void) => {
@@ -171,7 +187,7 @@ describe('given Longina, of whom thousands of events are on record, between two 
       return { of: parts.length, most, grown: (marks.at(-1) as number) - (marks[2] as number) };
     };
     const flat = await heldWhile(() => undefined);
-    expect(flat.of).toBe(Math.ceil((EVENTS + 1) / 400));
+    expect(flat.of).toBe(Math.ceil((EVENTS + 1) / 100));
     expect(flat.most).toBeLessThan(4);
     expect(flat.grown).toBeLessThan(2);
     // Twins that hold what they should not: every part, or the whole stream at once.

@@ -10,6 +10,7 @@ import {
   hashesOver,
   inclusionRanges,
   leafHash,
+  type Range,
   type ReadNodes,
 } from './merkle.js';
 import { sha256 } from './node-crypto.js';
@@ -23,6 +24,9 @@ export interface LogIdentity {
   /** Verifier keys of c2sp.org/signed-note, oldest first, also those that sign no more. */
   readonly keys: readonly string[];
 }
+
+/** A tree that was signed. */
+type Signed = Pick<PublishedCheckpoint, 'size' | 'root'>;
 
 /** What the tables hold does not lead to what was signed: no proof is given out of them. */
 export class ProofBroken extends Error {
@@ -104,26 +108,33 @@ export class ProvenLog {
    * The proof that these bytes are a leaf of the tree of that checkpoint.
    * @throws RangeError where the tree has no such leaf, ProofBroken where the proof would not hold
    */
-  async inclusion(
-    index: number,
-    bytes: Uint8Array,
-    { size, root }: Pick<PublishedCheckpoint, 'size' | 'root'>,
-  ): Promise<readonly Hash[]> {
-    const proof = await hashesOver(sha256, inclusionRanges(index, size), this.readNodes);
-    const inclusion = { index, size, leafHash: leafHash(sha256, bytes), proof, root };
-    const flaw = flawOfInclusion(sha256, inclusion);
-    if (flaw !== undefined) throw new ProofBroken(`leaf ${index} at size ${size}: ${flaw}`);
-    return proof;
+  async inclusion(index: number, bytes: Uint8Array, checkpoint: Signed): Promise<readonly Hash[]> {
+    const [proof] = await this.inclusions([{ index, bytes }], checkpoint);
+    return proof as readonly Hash[];
+  }
+
+  /** The same of many leaves, in their order: what their ways have in common is read and hashed once. */
+  async inclusions(
+    leaves: readonly { readonly index: number; readonly bytes: Uint8Array }[],
+    { size, root }: Signed,
+  ): Promise<readonly (readonly Hash[])[]> {
+    const ranges = leaves.map(({ index }) => inclusionRanges(index, size));
+    const hashes = await hashesOver(sha256, ranges.flat(), this.readNodes);
+    let at = 0;
+    return leaves.map(({ index, bytes }, n) => {
+      const proof = hashes.slice(at, (at += (ranges[n] as readonly Range[]).length));
+      const inclusion = { index, size, leafHash: leafHash(sha256, bytes), proof, root };
+      const flaw = flawOfInclusion(sha256, inclusion);
+      if (flaw !== undefined) throw new ProofBroken(`leaf ${index} at size ${size}: ${flaw}`);
+      return proof;
+    });
   }
 
   /**
    * The proof that the tree of one checkpoint extends that of another.
    * @throws RangeError where there is no such proof, ProofBroken where it would not hold
    */
-  async consistency(
-    from: Pick<PublishedCheckpoint, 'size' | 'root'>,
-    to: Pick<PublishedCheckpoint, 'size' | 'root'>,
-  ): Promise<readonly Hash[]> {
+  async consistency(from: Signed, to: Signed): Promise<readonly Hash[]> {
     const ranges = consistencyRanges(from.size, to.size);
     const proof = await hashesOver(sha256, ranges, this.readNodes);
     const sizes = { from: from.size, to: to.size, fromRoot: from.root, toRoot: to.root };

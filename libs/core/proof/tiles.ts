@@ -1,13 +1,13 @@
 import { parseCount } from './encoding.js';
 import {
   type Hash,
+  HASH_BYTES,
   hashOver,
   type Node,
   nodeHash,
   nodesOf,
   type ReadNodes,
   type Sha256,
-  splitHashes,
 } from './merkle.js';
 
 /**
@@ -130,21 +130,50 @@ export class TileMissing extends Error {
   }
 }
 
-/** Nodes out of tiles, each tile read once. The reader throws TileMissing where it can not find a node. */
+/**
+ * Nodes out of tiles, each tile read once and each hash in it made once, however many nodes lie below or above it. The
+ * reader throws TileMissing where it can not find a node.
+ */
 export function nodesFromTiles(sha256: Sha256, read: ReadTiles): ReadNodes {
   return async (nodes) => {
     const places = nodes.map(placeOf);
     const wanted = new Map(places.map((place) => [tileName(place), place]));
     const tiles = await read([...wanted.values()]);
+    const interiors = new Map(
+      [...tiles].map(([name, bytes]) => [name, new Interior(sha256, bytes)]),
+    );
     return places.map(({ level, index, start, count }) => {
-      const bytes = tiles.get(tileName({ level, index }));
-      if (bytes === undefined) throw new TileMissing(level, index, 'is not there');
-      const hashes = splitHashes(bytes).slice(start, start + count);
-      if (hashes.length < count)
+      const interior = interiors.get(tileName({ level, index }));
+      if (interior === undefined) throw new TileMissing(level, index, 'is not there');
+      if (interior.width < start + count)
         throw new TileMissing(level, index, `ends before hash ${start + count}`);
-      return subtreeHash(sha256, hashes);
+      return interior.at(Math.log2(count), start / count);
     });
   };
+}
+
+/** The hashes of a tile and the roots of the complete subtrees over them. */
+class Interior {
+  readonly width: number;
+  private readonly made: Hash[][] = Array.from({ length: TILE_HEIGHT }, () => []);
+
+  constructor(
+    private readonly sha256: Sha256,
+    private readonly bytes: Uint8Array,
+  ) {
+    this.width = Math.floor(bytes.length / HASH_BYTES);
+  }
+
+  /** The root over the 2^level hashes from index * 2^level on, which have to be there. */
+  at(level: number, index: number): Hash {
+    if (level === 0) return this.bytes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
+    const [made, below] = [this.made[level] as Hash[], level - 1];
+    return (made[index] ??= nodeHash(
+      this.sha256,
+      this.at(below, 2 * index),
+      this.at(below, 2 * index + 1),
+    ));
+  }
 }
 
 /** Entries behind one another, each after its length as two bytes, big endian. */

@@ -18,7 +18,7 @@
  *   manifest.json               SHA-256 of every file above
  *   manifest.json.sha256
  *
- * People come in the order of their ids; a part has as many people as fit into some hundred events, and a
+ * People come in the order of their ids; a part has as many people as fit into a hundred events, and a
  * person who has more goes on in the parts that follow. keys.json lists those who end in the part, and a
  * consent record that goes on keeps its `@id`. Not every bundle has every file.
  */

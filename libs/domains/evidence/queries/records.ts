@@ -30,7 +30,7 @@ export async function consentsOf(
   return { subjectId, consents, controllers, asOf };
 }
 
-/** The records of a person's events, piece by piece: what rests on an event is told with it. */
+/** The records of a person's events, piece by piece: what rests on an event is told with it, and once. */
 export function recordsByPiece({
   asOf,
   consents,
@@ -40,8 +40,12 @@ export function recordsByPiece({
   const begun = new Set<string>();
   return (piece) => {
     const parts = open.map(({ purpose, resting }): ConsentOfPerson => {
-      const found = piece.flatMap(({ id }) => resting.get(id) ?? []);
-      const states = found.sort((a, b) => a.at - b.at).map(({ state }) => state);
+      const found = piece.flatMap(({ id }) => {
+        const states = resting.get(id) ?? [];
+        resting.delete(id);
+        return states.map((state) => ({ ...state, event: { id } }));
+      });
+      const states = found.sort((a, b) => a.at - b.at).map(({ at: _, ...state }) => state);
       const part = { purpose, states, begun: begun.has(purpose.key) };
       if (states.length > 0) begun.add(purpose.key);
       return part;
@@ -53,13 +57,16 @@ export function recordsByPiece({
 
 type State = ConsentOfPerson['states'][number];
 
-/** States, each with its place among all, by the event that they rest on. */
-function byEvent(states: readonly State[]): ReadonlyMap<string, { at: number; state: State }[]> {
-  const found = new Map<string, { at: number; state: State }[]>();
-  for (const [at, state] of states.entries()) {
-    const resting = found.get(state.event.id);
-    if (resting) resting.push({ at, state });
-    else found.set(state.event.id, [{ at, state }]);
+/** A state by the event that it rests on, with its place among all: the least that is needed, of a long life there are many. */
+type Resting = Omit<State, 'event'> & { readonly at: number };
+
+function byEvent(states: readonly State[]): Map<string, Resting[]> {
+  const found = new Map<string, Resting[]>();
+  for (const [at, { status, since, until, event }] of states.entries()) {
+    const state = until === undefined ? { at, status, since } : { at, status, since, until };
+    const resting = found.get(event.id);
+    if (resting) resting.push(state);
+    else found.set(event.id, [state]);
   }
   return found;
 }

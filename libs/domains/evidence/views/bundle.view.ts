@@ -15,7 +15,7 @@ import {
   type Part,
   partOf,
   VERIFY_PAGE,
-} from '../queries/gather-evidence.js';
+} from '../queries/evidence.js';
 import { timelineHtml } from './timeline.html.js';
 import { timelinePdf } from './timeline.pdf.js';
 import type { Heading, Language } from './timeline.words.js';

@@ -1,4 +1,4 @@
-import type { PersonToldOf } from '../queries/gather-evidence.js';
+import type { PersonToldOf } from '../queries/evidence.js';
 import {
   detailsOf,
   type Heading,

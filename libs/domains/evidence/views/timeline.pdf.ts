@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
+import { type Font, openSync } from 'fontkit';
 import PDFDocument from 'pdfkit';
-import type { PersonToldOf } from '../queries/gather-evidence.js';
+import type { PersonToldOf } from '../queries/evidence.js';
 import {
   detailsOf,
   type Heading,
@@ -14,11 +15,30 @@ import {
 type Doc = PDFKit.PDFDocument;
 type Item = PersonToldOf['items'][number];
 
+const REGULAR = 'regular';
+const BOLD = 'bold';
+const MONO = 'mono';
+
 /** Embedded, as PDF/UA-1 asks, and with the letters of most names that are not written in Latin ones. */
-const fonts = createRequire(import.meta.url);
-const REGULAR = fonts.resolve('dejavu-fonts-ttf/ttf/DejaVuSans.ttf');
-const BOLD = fonts.resolve('dejavu-fonts-ttf/ttf/DejaVuSans-Bold.ttf');
-const MONO = fonts.resolve('dejavu-fonts-ttf/ttf/DejaVuSansMono.ttf');
+const FONTS = [
+  [REGULAR, 'DejaVuSans.ttf'],
+  [BOLD, 'DejaVuSans-Bold.ttf'],
+  [MONO, 'DejaVuSansMono.ttf'],
+] as const;
+
+let opened: readonly (readonly [string, Font])[] | undefined;
+
+/** One for all documents: to read a font takes longer, and leaves more behind, than to write some pages. */
+function fonts(): NonNullable<typeof opened> {
+  const { resolve } = createRequire(import.meta.url);
+  return (opened ??= FONTS.map(([name, file]) => [
+    name,
+    openSync(resolve(`dejavu-fonts-ttf/ttf/${file}`)) as Font,
+  ]));
+}
+
+/** Not the one of its own: it is not embedded. */
+const NO_FONT = '';
 
 const INK = '#1c2126';
 const SOFT = '#4d565e';
@@ -50,9 +70,11 @@ export async function timelinePdf(
     displayTitle: true,
     lang: language,
     bufferPages: true,
-    font: REGULAR,
+    font: NO_FONT,
     info: { Title: title, Creator: 'consent-ledger', CreationDate: new Date(heading.createdAt) },
   });
+  // Its types do not know that it takes fonts that were read.
+  for (const [name, font] of fonts()) doc.registerFont(name, font as never);
   const written = bytesOf(doc);
   const document = struct(doc, 'Document');
   doc.addStructure(document);

@@ -1,4 +1,4 @@
-import type { KeyStatus, PersonToldOf, Scope, Words } from '../queries/gather-evidence.js';
+import type { KeyStatus, PersonToldOf, Scope, Words } from '../queries/evidence.js';
 
 /** What a timeline says beside its events, in both languages. */
 

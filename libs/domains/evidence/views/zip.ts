@@ -1,6 +1,6 @@
 import { promisify } from 'node:util';
 import { crc32, deflateRaw } from 'node:zlib';
-import { directory, type Entry, localHeader } from '../queries/gather-evidence.js';
+import { directory, type Entry, localHeader } from '../queries/evidence.js';
 
 const pack = promisify(deflateRaw) as (bytes: Uint8Array) => Promise<Buffer>;
 
