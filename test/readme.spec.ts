@@ -128,6 +128,11 @@ describe('the documents', () => {
     expect(unknown).toEqual([]);
   });
 
+  test('tell the version of ledgerctl', () => {
+    const { version } = JSON.parse(read('package.json')) as { version: string };
+    expect(ledgerctl(['--version'])).toBe(`${version}\n`);
+  });
+
   test('list every command in the README', () => {
     const table = readme.slice(readme.indexOf('## ledgerctl'), readme.indexOf('## Tests'));
     const leaves = [...help.keys()].filter(

@@ -27,9 +27,14 @@ import { checkProof, type ProofOptions } from './verify-proof.js';
 
 /** `ledgerctl`: for operators and auditors. */
 
+const { version } = JSON.parse(
+  await readFile(new URL('../../../package.json', import.meta.url), 'utf8'),
+) as { version: string };
+
 const program = new Command('ledgerctl')
   .description('The consent ledger’s command line.')
   .option('--json', 'machine-readable results')
+  .version(version, '--version')
   .exitOverride()
   .showHelpAfterError()
   .configureHelp({ sortSubcommands: true })
