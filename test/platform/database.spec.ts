@@ -61,6 +61,26 @@ describe('migrate', () => {
     await expect(sql`SELECT FROM t`.execute(db)).rejects.toThrow('does not exist');
     await db.destroy();
   });
+
+  it('is not stopped by tables of others that go while it looks', async () => {
+    const [migrating, making] = [kyselyOn(open()), open()];
+    let isOver = false;
+    const comeAndGo = async (name: string) => {
+      for (; !isOver;) {
+        await making.query(`create schema ${name}; create table ${name}.t (a int, b int, c int)`);
+        await making.query(`drop schema ${name} cascade`);
+      }
+    };
+    const others = ['come', 'go', 'pass'].map(comeAndGo);
+    try {
+      for (let n = 0; n < 30; n++) expect(await migrate(migrating, { nothing: [] })).toEqual([]);
+    } finally {
+      isOver = true;
+      await Promise.all(others);
+      await migrating.destroy();
+      await making.end();
+    }
+  });
 });
 
 describe('a pool', () => {

@@ -1,4 +1,5 @@
-import { type Kysely, type Migration, Migrator, sql } from 'kysely';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Kysely, type Migration, type MigrationResultSet, Migrator, sql } from 'kysely';
 import { RUNTIME_ROLE } from './database.js';
 
 /** One step of a part's schema. Runs once per database, in a transaction, as the owner. */
@@ -33,7 +34,7 @@ export async function migrate(
       migrationLockTableName: `${part}_lock`,
       provider: { getMigrations: () => Promise.resolve(byName(part, steps)) },
     });
-    const { error, results } = await migrator.migrateToLatest();
+    const { error, results } = await latest(migrator);
     if (error !== undefined) {
       const failed = results?.find(({ status }) => status === 'Error');
       throw new MigrationFailed(failed ? `${part}/${failed.migrationName}` : part, {
@@ -43,6 +44,26 @@ export async function migrate(
     done.push(...(results ?? []).map(({ migrationName }) => `${part}/${migrationName}`));
   }
   return done;
+}
+
+/** PostgreSQL's undefined_table, invalid_schema_name, undefined_column, and a look-up by a number that is gone. */
+const GONE = new Set(['42P01', '3F000', '42703', 'XX000']);
+/** In milliseconds. */
+const [PATIENCE, PAUSE] = [10_000, 50];
+
+/**
+ * The migrator looks at every table of the database to find its own, and fails when one of them goes meanwhile: that
+ * of a read model which another process has made anew. Before a step was begun it is simply asked again.
+ */
+async function latest(migrator: Migrator): Promise<MigrationResultSet> {
+  const until = performance.now() + PATIENCE;
+  for (;;) {
+    const outcome = await migrator.migrateToLatest();
+    const { code = '' } = (outcome.error ?? {}) as { code?: string };
+    const isRace = GONE.has(code) && outcome.results === undefined;
+    if (!isRace || performance.now() > until) return outcome;
+    await sleep(PAUSE);
+  }
 }
 
 /** A step failed; nothing of its part was changed by this run. */
