@@ -238,6 +238,19 @@ describe('a ledger on KurrentDB whose server fails', () => {
       expect(placesOf(stream)).toHaveLength(2);
     });
 
+    test('many calls that are tried again at once leave nothing behind and warn of nothing', async () => {
+      await writeSome();
+      const warned: Error[] = [];
+      const listen = (warning: Error) => void warned.push(warning);
+      process.on('warning', listen);
+      server.faults.set({ kind: 'unavailable', calls: ['append'], forMs: 300 });
+      await Promise.all(
+        Array.from({ length: 40 }, () => appendAtLast(store, request(sampleStream()))),
+      );
+      process.off('warning', listen);
+      expect(warned.filter(({ name }) => name === 'MaxListenersExceededWarning')).toEqual([]);
+    });
+
     test('what was refused before it began is said not to be written', async () => {
       await writeSome();
       server.faults.set({ kind: 'unavailable', calls: ['append'] });

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inTime } from '../in-time.js';
 import { LedgerUnavailable } from '../port.js';
@@ -33,6 +34,8 @@ export class Connection {
     connectionString: string,
     private readonly patience: number,
   ) {
+    // Each call that pauses listens, and stops when it goes on: as many as there are callers.
+    setMaxListeners(0, this.ending.signal);
     this.target = parseConnectionString(connectionString);
     // Now, so that a certificate that can not be read is said at once.
     this.client = new LedgerClient(this.target);

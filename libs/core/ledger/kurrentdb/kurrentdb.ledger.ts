@@ -24,6 +24,7 @@ import { Connection } from './connection.js';
 import { KnownIds } from './known-ids.js';
 import { LedgerTime } from './ledger-time.js';
 import { Reading } from './reading.js';
+import { SeenStreams } from './seen-streams.js';
 import { Tail } from './tail.js';
 
 /** All times in milliseconds. */
@@ -49,6 +50,7 @@ export interface KurrentLedgerOptions {
 export class KurrentLedger implements EventStore {
   private readonly connection: Connection;
   private readonly known = new KnownIds();
+  private readonly seen = new SeenStreams();
   private readonly reading: Reading;
   private readonly appends: Appends;
   private readonly tail: Tail;
@@ -100,6 +102,8 @@ export class KurrentLedger implements EventStore {
   ): Promise<readonly StoredEvent[]> {
     const events = await this.reading.stream(stream, fromRevision, { limit });
     this.known.note(stream, events);
+    const last = events.at(-1);
+    if (last) this.seen.note(events, last.position);
     return events;
   }
 
@@ -107,19 +111,35 @@ export class KurrentLedger implements EventStore {
     streams: readonly StreamName[],
     { upTo }: { upTo?: Position } = {},
   ): Promise<ReadonlyMap<StreamName, readonly StoredEvent[]>> {
-    return this.reading.streams(streams, upTo);
+    const seen = new Map<StreamName, StoredEvent[]>();
+    for (const stream of streams) {
+      const events = upTo === undefined ? undefined : this.seen.upTo(stream, upTo);
+      if (events) seen.set(stream, events);
+    }
+    const unseen = streams.filter((stream) => !seen.has(stream));
+    const read = await this.reading.streams(unseen, upTo);
+    for (const events of read.values()) {
+      const last = events.at(-1);
+      if (last) this.seen.note(events, last.position);
+    }
+    return new Map([...seen, ...read]);
   }
 
   async readAll(after: Position, options: ReadAllOptions): Promise<Page> {
     const { events, scannedTo } = await this.inTime(this.readPage(after, options));
+    this.seen.note(events, scannedTo);
     return { events, scannedTo };
   }
 
   follow(after: Position, options: ReadAllOptions & { signal: AbortSignal }): AsyncIterable<Page> {
     return followLog(
       {
-        readPage: async (from, page) =>
-          this.tail.page(from, page) ?? (await this.inTime(this.readPage(from, page))),
+        readPage: async (from, options) => {
+          const page =
+            this.tail.page(from, options) ?? (await this.inTime(this.readPage(from, options)));
+          this.seen.note(page.events, page.scannedTo);
+          return page;
+        },
         wakeUp: this.wakeUp,
         pollEvery: this.pollEvery,
         pause: 10,

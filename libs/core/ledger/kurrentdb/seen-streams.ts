@@ -1,0 +1,65 @@
+import type { StreamName } from '#core/kernel/ids.js';
+import { comparePositions, laterOf, type Position } from '#core/kernel/position.js';
+import type { StoredEvent } from '../port.js';
+
+/** So many bytes of events are kept at most. */
+const MOST = 16 << 20;
+
+interface Seen {
+  /** From the first on; the index is the revision. */
+  readonly events: StoredEvent[];
+  /** No other event of the stream lies up to here. */
+  completeTo: Position;
+}
+
+/**
+ * Streams as they were read lately, each from its first event. Whoever follows the log asks for the streams of a page as
+ * they are at its end; the server reads one stream a call, and what it would bring has mostly just come along the log.
+ */
+export class SeenStreams {
+  /** In the order in which they grew, the oldest first. */
+  private readonly streams = new Map<StreamName, Seen>();
+  private bytes = 0;
+
+  constructor(private readonly most = MOST) {}
+
+  /**
+   * Notes events in order: of each of their streams, all that lie between the first of them and `completeTo`. Those of a
+   * stream whose beginning was not seen are of no use.
+   */
+  note(events: readonly StoredEvent[], completeTo: Position): void {
+    for (const event of events) this.add(event, completeTo);
+    for (const [stream] of this.streams) {
+      if (this.bytes <= this.most) return;
+      this.forget(stream);
+    }
+  }
+
+  /** The stream's events up to (inclusive) `position`; undefined where they are not known for certain. */
+  upTo(stream: StreamName, position: Position): StoredEvent[] | undefined {
+    const seen = this.streams.get(stream);
+    if (!seen || comparePositions(position, seen.completeTo) > 0) return undefined;
+    return seen.events.filter((event) => comparePositions(event.position, position) <= 0);
+  }
+
+  private add(event: StoredEvent, completeTo: Position): void {
+    const { stream, revision, position, bytes } = event;
+    const seen = this.streams.get(stream) ?? { events: [], completeTo };
+    const same = seen.events[revision];
+    // Another log has taken this one's place.
+    if (same && same.position !== position) return this.forget(stream);
+    if (!same) {
+      if (revision !== seen.events.length) return;
+      seen.events.push(event);
+      this.bytes += bytes.length;
+      this.streams.delete(stream);
+      this.streams.set(stream, seen);
+    }
+    seen.completeTo = laterOf(seen.completeTo, completeTo);
+  }
+
+  private forget(stream: StreamName): void {
+    for (const { bytes } of this.streams.get(stream)?.events ?? []) this.bytes -= bytes.length;
+    this.streams.delete(stream);
+  }
+}
