@@ -26,15 +26,21 @@ export class KeyLoader {
     this.#epoch = home.epochs().filter(isLiving).at(-1)!.n;
   }
 
-  /** The owners' keys: a fresh one is offered for each, and the database keeps it or gives its own. */
+  /** The owners' keys: for those who have none a fresh one is offered, and the database keeps it or gives its own. */
   async make(wanted: readonly KeyOwner[]): Promise<readonly Loaded[]> {
     const distinct = [...new Map(wanted.map((keyOwner) => [nameOf(keyOwner), keyOwner])).values()];
     const ticket = this.cache.ticket();
     const loaded = await this.#attempts(distinct.length, async () => {
-      const offered = new Map(distinct.map(newDataKey).map((key) => [key.id as string, key]));
-      const rows = await this.#offer(distinct, [...offered.values()]);
-      const kept = new Set(rows.map(({ key_id }) => key_id));
+      const known = await this.#ofOwners(distinct);
+      const without = distinct.filter((_, i) => known[i]!.answer === 'unknown');
+      const offered = new Map(without.map(newDataKey).map((key) => [key.id as string, key]));
+      const made = await this.#offer(without, [...offered.values()]);
+      const kept = new Set(made.map(({ key_id }) => key_id));
       for (const [id, key] of offered) if (!kept.has(id)) key.wipe();
+      const next = made.values();
+      const rows = known.map((row) =>
+        row.answer === 'unknown' ? (next.next().value as Row) : row,
+      );
       return this.#keysIn(rows, offered);
     });
     const byName = new Map<string, Loaded>();
@@ -47,7 +53,24 @@ export class KeyLoader {
     return wanted.map((keyOwner) => copyOf(byName.get(nameOf(keyOwner))!));
   }
 
+  /** Of each owner the key there is; `unknown` where there is none. */
+  async #ofOwners(owners: readonly KeyOwner[]): Promise<readonly Row[]> {
+    const { rows } = await this.pool.query<Row>(
+      `select
+         case when exists (select from vault.tombstones t
+                where t.owner = w.owner and t.compartment in ('', w.compartment)) then 'destroyed'
+           when k.key_id is null then 'unknown' else 'key' end as answer,
+         ${KEY_ID('k.key_id')} as key_id, k.epoch, k.wrapped
+       from unnest($1::text[], $2::text[]) with ordinality w(owner, compartment, place)
+       left join vault.keys k on k.owner = w.owner and k.compartment = w.compartment
+       order by w.place`,
+      [owners.map(({ owner }) => owner), owners.map(({ compartment }) => compartment)],
+    );
+    return rows;
+  }
+
   async #offer(owners: readonly KeyOwner[], offered: readonly HeldKey[]): Promise<readonly Row[]> {
+    if (owners.length === 0) return [];
     const epoch = this.#epoch;
     const wrapped = await wrapDataKeys(this.home, epoch, offered);
     const { rows } = await this.pool.query<Row>(
