@@ -27,16 +27,19 @@ export default {
   },
 } satisfies Row;
 
-/** A server with registered people, and the arm that has them give their consent. */
+/** A server with registered people, and the arm that has them give their consent. `name`: of its data directory. */
 export async function grantsOver(
   stage: Stage,
-  settings?: Readonly<Record<string, string>>,
+  {
+    name = 'grants',
+    settings,
+  }: { name?: string; settings?: Readonly<Record<string, string>> } = {},
 ): Promise<{
   readonly server: Server;
   readonly people: readonly string[];
   subject(): Promise<Sample>;
 }> {
-  const server = await stage.emptyServer('grants', settings);
+  const server = await stage.emptyServer(name, settings);
   const { key, url } = server;
   const people = await withPeople(server, stage.size.people);
   let first = 0;

@@ -14,7 +14,7 @@ export default {
   missing: missingKurrentDb,
   async prepare(stage) {
     const { environment } = onKurrentDb();
-    const { subject } = await grantsOver(stage, environment);
+    const { subject } = await grantsOver(stage, { settings: environment });
     const bare = await bareClient(stage);
     const { seconds } = stage.size;
     return {
