@@ -240,7 +240,13 @@ export class Reading {
         isUnanswered = true;
         try {
           if (search.isLong)
-            return await sift(client, { after: place, end, count, prefixes }, until, this.prefix);
+            return await sift(
+              client,
+              { after: place, end, count, prefixes },
+              until,
+              this.prefix,
+              () => (this.moved = performance.now()),
+            );
           const answers = await collect(
             client,
             allForwards(place, count, prefixes),
@@ -254,7 +260,6 @@ export class Reading {
           throw error;
         }
       });
-      if (search.isLong) this.moved = performance.now();
       if (found.events.length > 0 || found.foreign) return found;
       place = found.place;
       isUnanswered = false;

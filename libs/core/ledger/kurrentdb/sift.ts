@@ -28,13 +28,15 @@ export interface Sifted {
 
 /**
  * What is found in half of the time until `until` (milliseconds since 1970); perhaps nothing, but further on. By a
- * subscription, since that alone says how far the server has looked while nothing matches.
+ * subscription, since that alone says how far the server has looked while nothing matches. `onMove` is called each time
+ * it comes further.
  */
 export async function sift(
   client: LedgerClient,
   { after, end, count, prefixes }: Sought,
   until: number,
   prefix: string,
+  onMove: () => void,
 ): Promise<Sifted> {
   const events: StoredEvent[] = [];
   const sifted: Sifted = { events, foreign: undefined, place: after };
@@ -56,9 +58,11 @@ export async function sift(
       if (stored) events.push(stored);
       else if (event) sifted.foreign = foreignEventIn(event) ?? sifted.foreign;
       sifted.place = stored ? placeOf(stored.position) : (checkpointIn(answer) ?? sifted.place);
+      if (!isFurther(sifted, after)) continue;
+      onMove();
       const last = stored ?? sifted.foreign;
       if (last && comparePositions(last.position, end) >= 0) break;
-      if (events.length === count || (isTime && isFurther(sifted, after))) break;
+      if (isTime || events.length === count) break;
     }
   } catch (error) {
     if (!isTime || !isFurther(sifted, after)) throw error;
