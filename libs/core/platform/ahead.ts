@@ -24,7 +24,7 @@ export async function* workAhead<Item, Result>(
         next = handled(source.next());
       } else {
         yield (await first) as Awaited<Result>;
-        underWay.shift();
+        void underWay.shift();
       }
     }
   } finally {
