@@ -9,7 +9,12 @@ const typescript = join(root, 'test', 'projector', 'support', 'typescript.mjs');
 
 /** What `npx ledgerctl` starts Node with. */
 const [shebang = ''] = readFileSync(join(root, 'tools', 'ledgerctl.mjs'), 'utf8').split('\n');
-const commandLineOptions = shebang.split(' ').filter((word) => word.startsWith('--'));
+const commandLineOptions = nodeOptionsIn(shebang);
+
+/** What a command that starts Node tells it. */
+export function nodeOptionsIn(command: string): readonly string[] {
+  return command.split(' ').filter((word) => word.startsWith('--'));
+}
 
 /** A process that was started for a measurement and told us that it is ready. */
 export interface Started<Ready> {

@@ -5,7 +5,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { LoadAsked, LoadDone } from './load.js';
-import { appFile, run, startApp, type Started, startOwn } from './processes.js';
+import { appFile, nodeOptionsIn, run, startApp, type Started, startOwn } from './processes.js';
 
 /** How much is measured. */
 export interface Size {
@@ -49,7 +49,7 @@ const { scripts } = JSON.parse(
 ) as { scripts: { start: string } };
 
 /** What `npm start` tells node. */
-const startOptions = scripts.start.split(' ').filter((word) => word.startsWith('--'));
+const startOptions = nodeOptionsIn(scripts.start);
 
 /** That the load comes over; so many requests are under way at once. */
 export const CONNECTIONS = 64;

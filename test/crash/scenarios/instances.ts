@@ -100,6 +100,7 @@ async function run(
   try {
     runtime = await installation.open();
     const before = await countApplied(runtime);
+    if (before.finding !== undefined) throw new Error(before.finding);
     caller = startCaller({
       url: url as string,
       others,

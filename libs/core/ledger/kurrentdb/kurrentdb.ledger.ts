@@ -102,8 +102,7 @@ export class KurrentLedger implements EventStore {
   ): Promise<readonly StoredEvent[]> {
     const events = await this.reading.stream(stream, fromRevision, { limit });
     this.known.note(stream, events);
-    const last = events.at(-1);
-    if (last) this.seen.note(events, last.position);
+    this.noteSeen(events);
     return events;
   }
 
@@ -118,10 +117,7 @@ export class KurrentLedger implements EventStore {
     }
     const unseen = streams.filter((stream) => !seen.has(stream));
     const read = await this.reading.streams(unseen, upTo);
-    for (const events of read.values()) {
-      const last = events.at(-1);
-      if (last) this.seen.note(events, last.position);
-    }
+    for (const events of read.values()) this.noteSeen(events);
     return new Map([...seen, ...read]);
   }
 
@@ -184,6 +180,12 @@ export class KurrentLedger implements EventStore {
     this.tail.expect(end);
     if (comparePositions(after, end) >= 0) return { events: [], scannedTo: after, end };
     return this.tail.page(after, options, end) ?? (await this.reading.page(after, options, head));
+  }
+
+  /** Of one stream, as far as they were read. */
+  private noteSeen(events: readonly StoredEvent[]): void {
+    const last = events.at(-1);
+    if (last) this.seen.note(events, last.position);
   }
 
   /** What takes several reads, one after the other, has one deadline all the same, which a long search moves on. */
