@@ -10,7 +10,7 @@ import { type CannotDecode, Codec } from './codec.js';
 import { Content, type Unplaced } from './content.js';
 import type { StoredEvent } from './port.js';
 import { sampleEnvelope, sampleStream } from './contract/samples.js';
-import { Shapes } from './shapes.js';
+import { Shapes, viewOf } from './shapes.js';
 
 type Sample = Event<'SampleRecorded', object> | Event<'Lifted', object>;
 const says = { en: '', de: '' };
@@ -32,7 +32,7 @@ function stored(from: Partial<Unplaced> = {}, revision = 3): StoredEvent {
 }
 
 const fitting = (shapes: Shapes, bytes: Uint8Array, type = 'SampleRecorded') =>
-  shapes.fitting(type, bytes, 0, bytes.length);
+  shapes.fitting(type, viewOf(bytes), 0, bytes.length);
 
 function learned(event = stored()): Shapes {
   const shapes = new Shapes(codec, entries);
@@ -44,7 +44,7 @@ function learned(event = stored()): Shapes {
 test('an event with other values of the same kind fits, wherever it lies', () => {
   const { bytes, stream } = stored({ data: { ...DATA, number: 7, text: 'other' } }, 4711);
   const around = Buffer.concat([Buffer.from('{"'), bytes, Buffer.from('"}')]);
-  const shape = learned().fitting('SampleRecorded', around, 2, 2 + bytes.length);
+  const shape = learned().fitting('SampleRecorded', viewOf(around), 2, 2 + bytes.length);
   const told = (gap: number) => around.toString('latin1', shape?.starts[gap], shape?.ends[gap]);
   const { gaps } = shape ?? { gaps: { id: 0, recordedAt: 0, revision: 0, stream: 0 } };
   expect(told(gaps.stream)).toBe(stream);
@@ -64,6 +64,23 @@ test.each<[string, Partial<Unplaced>]>([
   ['another version', { version: 3 }],
 ])('an event with %s does not', (_, from) => {
   expect(fitting(learned(), stored(from).bytes)).toBeUndefined();
+});
+
+test('of all bytes those fit that stand for themselves, wherever among others they lie', () => {
+  const { bytes } = stored({ data: { ...DATA, text: 'plain text' } });
+  const shapes = learned(stored());
+  const text = Buffer.from(bytes).indexOf('plain text');
+  for (let byte = 0; byte < 256; byte++)
+    for (let at = 0; at < 'plain text'.length; at++) {
+      const changed = Buffer.from(bytes);
+      changed[text + at] = byte;
+      const standsForItself = JSON.stringify(String.fromCharCode(byte)).length === 3 && byte < 0x7f;
+      expect([byte, at, fitting(shapes, changed) !== undefined]).toEqual([
+        byte,
+        at,
+        standsForItself,
+      ]);
+    }
 });
 
 test('what can not be decoded is not learned', () => {

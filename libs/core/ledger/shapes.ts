@@ -14,34 +14,56 @@ export class Shape {
   /** Where the gaps of the event that fitted last begin and end. */
   readonly starts: Int32Array;
   readonly ends: Int32Array;
+  /** The pieces one behind the other, and where each of them ends. */
+  private readonly pieces: DataView;
+  private readonly pieceEnds: Int32Array;
 
   constructor(
-    private readonly pieces: readonly Uint8Array[],
+    pieces: readonly Uint8Array[],
     private readonly isText: Uint8Array,
     /** Which gap has what the store keeps in columns too. */
     readonly gaps: Readonly<Record<Told, number>>,
   ) {
     this.starts = new Int32Array(isText.length);
     this.ends = new Int32Array(isText.length);
+    this.pieces = viewOf(Buffer.concat(pieces));
+    let end = 0;
+    this.pieceEnds = Int32Array.from(pieces, ({ length }) => (end += length));
   }
 
-  /** Whether the bytes from `start` to before `end` have this shape; leaves their gaps in `starts` and `ends`. */
-  fits(bytes: Uint8Array, start: number, end: number): boolean {
-    const { pieces, isText, starts, ends } = this;
-    let at = start;
-    for (let gap = 0; gap < pieces.length; gap++) {
-      const piece = pieces[gap] as Uint8Array;
-      if (at + piece.length > end) return false;
-      for (let i = 0; i < piece.length; i++) if (bytes[at + i] !== piece[i]) return false;
-      at += piece.length;
-      if (gap === isText.length) break;
+  /**
+   * Whether the bytes from `start` to before `end` have this shape; leaves their gaps in `starts` and `ends`. In one
+   * piece: a call for each gap takes as long as looking at it.
+   */
+  fits(bytes: DataView, start: number, end: number): boolean {
+    const { pieces, pieceEnds, isText, starts, ends } = this;
+    for (let gap = 0, at = start, from = 0; ; gap++) {
+      const to = pieceEnds[gap] as number;
+      if (at + to - from > end) return false;
+      for (; from + 4 <= to; from += 4, at += 4)
+        if (bytes.getInt32(at) !== pieces.getInt32(from)) return false;
+      for (; from < to; from++, at++)
+        if (bytes.getUint8(at) !== pieces.getUint8(from)) return false;
+      if (gap === isText.length) return at === end;
       starts[gap] = at;
-      const allowed = isText[gap] === 1 ? PLAIN : DIGITS;
-      while (at < end && allowed[bytes[at] as number] === 1) at++;
+      if (isText[gap] === 1) {
+        for (; at + 4 <= end; at += 4) {
+          const four = bytes.getInt32(at);
+          const quotation = (four ^ 0x22222222) - 0x01010101;
+          const backslash = (four ^ 0x5c5c5c5c) - 0x01010101;
+          const other = (four - 0x20202020) | (four + 0x01010101) | four;
+          if (((other | quotation | backslash) & HIGHEST_BITS) !== 0) break;
+        }
+        while (at < end && PLAIN[bytes.getUint8(at)] === 1) at++;
+      } else {
+        while (at < end && DIGITS[bytes.getUint8(at)] === 1) at++;
+        // JSON has no number with leading zeros; longer ones may not be exact.
+        const digits = at - (starts[gap] as number);
+        if (digits < 1 || digits > 15) return false;
+        if (digits > 1 && bytes.getUint8(at - digits) === ZERO) return false;
+      }
       ends[gap] = at;
-      if (isText[gap] === 0 && !isCount(bytes, starts[gap] as number, at)) return false;
     }
-    return at === end;
   }
 }
 
@@ -49,18 +71,19 @@ export class Shape {
 export type Told = 'id' | 'recordedAt' | 'revision' | 'stream';
 const TOLD: readonly Told[] = ['id', 'recordedAt', 'revision', 'stream'];
 
+/** For reading four bytes at once, wherever they lie. */
+export function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
+
 /** Bytes that stand for themselves in a JSON text: printable ASCII without quotation mark and backslash. */
 const PLAIN = tableOf((byte) => byte >= 0x20 && byte < 0x7f && byte !== 0x22 && byte !== 0x5c);
 const DIGITS = tableOf((byte) => byte >= 0x30 && byte <= 0x39);
+const ZERO = 0x30;
+const HIGHEST_BITS = 0x80808080;
 
 function tableOf(holds: (byte: number) => boolean): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, byte) => Number(holds(byte)));
-}
-
-/** JSON has no number with leading zeros; longer ones may not be exact. */
-function isCount(bytes: Uint8Array, start: number, end: number): boolean {
-  const digits = end - start;
-  return digits > 0 && digits <= 15 && (digits === 1 || bytes[start] !== 0x30);
 }
 
 /** So many shapes of one type are kept; what its optional fields make of it are a few. */
@@ -76,7 +99,7 @@ export class Shapes {
   ) {}
 
   /** One that the bytes from `start` to before `end` fit; undefined where that is not known of them. */
-  fitting(type: string, bytes: Uint8Array, start: number, end: number): Shape | undefined {
+  fitting(type: string, bytes: DataView, start: number, end: number): Shape | undefined {
     const shapes = this.known.get(type);
     if (shapes === undefined) return undefined;
     for (let n = 0; n < shapes.length; n++) {
@@ -101,7 +124,7 @@ export class Shapes {
     if (this.catalogue.get(type)?.version !== version) return true;
     const shapes = this.known.get(type) ?? [];
     const shape = shapes.length < MOST_SHAPES ? shapeOf(event.bytes) : undefined;
-    if (shape?.fits(event.bytes, 0, event.bytes.length)) shapes.push(shape);
+    if (shape?.fits(viewOf(event.bytes), 0, event.bytes.length)) shapes.push(shape);
     this.known.set(type, shapes);
     return true;
   }

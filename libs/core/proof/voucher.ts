@@ -16,7 +16,8 @@ import type { VouchedPage } from './vouched-page.js';
 
 /** Between the beginning of the stamp in an event's bytes and its time, see `Content`. */
 const STAMP_BEGINS = '"recordedAt":"'.length;
-const LARGEST = 65_536;
+/** What makes the bytes of an event a leaf (RFC 6962, section 2.1). */
+const LEAF = 0;
 
 /**
  * Looks at pages of a log for `verify`. Hashes come as texts of bytes: that takes half the time of buffers, and
@@ -24,8 +25,6 @@ const LARGEST = 65_536;
  */
 export class Voucher {
   private readonly agreement = new Agreement();
-  /** The byte that makes them a leaf (RFC 6962, section 2.1), and the bytes of an event. */
-  private readonly leaf = Buffer.alloc(1 + LARGEST);
 
   constructor(
     private readonly log: ReadWithColumns,
@@ -57,35 +56,17 @@ export class Voucher {
 
   private takes(row: CopiedRow, page: Page): boolean {
     const { copied, bytes } = row;
-    const { leaf } = this;
-    const length = bytes.end - bytes.start;
-    if (length > LARGEST) return false;
-    copied.copy(leaf, 1, bytes.start, bytes.end);
-    page.add(row, hash('sha256', leaf.subarray(0, 1 + length), 'binary'));
+    // Before the bytes lies their length, which was read: the leaf is hashed where it lies.
+    copied[bytes.start - 1] = LEAF;
+    page.add(row, hash('sha256', copied.subarray(bytes.start - 1, bytes.end), 'binary'));
     const shape = this.fitting(row);
     if (shape === undefined) return this.holds(row);
-    return this.agreement.holds(row, shape) && this.isDigest(row, shape, length);
+    return this.agreement.holds(row, shape) && isDigest(row, shape);
   }
 
-  private fitting({ copied, type, bytes }: CopiedRow): Shape | undefined {
+  private fitting({ copied, view, type, bytes }: CopiedRow): Shape | undefined {
     const name = copied.toString('latin1', type.start, type.end);
-    return this.shapes.fitting(name, copied, bytes.start, bytes.end);
-  }
-
-  /** The digest is that of the bytes without the stamp that the store has put in, see `Content`. */
-  private isDigest(
-    { copied, digest, bytes }: CopiedRow,
-    { gaps, starts, ends }: Shape,
-    length: number,
-  ): boolean {
-    const { leaf } = this;
-    const stamp = (starts[gaps.recordedAt] as number) - STAMP_BEGINS - bytes.start;
-    const behind = (ends[gaps.revision] as number) - bytes.start;
-    leaf.copyWithin(1 + stamp, 1 + behind, 1 + length);
-    const content = leaf.subarray(1, 1 + length - (behind - stamp));
-    return (
-      copied.toString('latin1', digest.start, digest.end) === hash('sha256', content, 'binary')
-    );
+    return this.shapes.fitting(name, view, bytes.start, bytes.end);
   }
 
   /** The same for an event of no known shape; those like it will be known from now on. */
@@ -93,6 +74,18 @@ export class Voucher {
     const event = this.log.eventIn(row, undefined);
     return flawOfColumns(event) === undefined && this.shapes.learn(event);
   }
+}
+
+/**
+ * Whether the digest is that of the bytes without the stamp that the store has put in, see `Content`. The stamp is
+ * taken out where they lie: nothing can be read of the row afterwards.
+ */
+function isDigest({ copied, digest, bytes }: CopiedRow, { gaps, starts, ends }: Shape): boolean {
+  const stamp = (starts[gaps.recordedAt] as number) - STAMP_BEGINS;
+  const behind = ends[gaps.revision] as number;
+  copied.copyWithin(stamp, behind, bytes.end);
+  const content = copied.subarray(bytes.start, bytes.end - (behind - stamp));
+  return copied.toString('latin1', digest.start, digest.end) === hash('sha256', content, 'binary');
 }
 
 /** A page that is being looked at. */

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { viewOf } from '../shapes.js';
 
 /** The names of what is read, in the order in which COPY gives them. */
 export const COLUMNS = 'position, stream, revision, id, type, recorded_at, digest, bytes';
@@ -7,13 +8,18 @@ const COLUMN_COUNT = 8;
 /** Signature, flags, and the length of what may follow them (PostgreSQL, COPY, "Binary Format"). */
 const HEADER = 11 + 4 + 4;
 const SIGNATURE_BEGINS = 0x50;
+/** Bytes for a row; more are taken where one needs them. */
+const ROOM = 65_536;
 
 /**
  * A row of the log as COPY gives it in PostgreSQL's binary format: where in `copied` each column lies. There is one of
- * them for a whole COPY, and `copied` is the driver's own: both hold the next row soon.
+ * them for a whole COPY, and `copied` is its own room: whoever looks at the row may write there, and both hold the next
+ * row soon.
  */
 export class CopiedRow {
-  copied: Buffer = Buffer.alloc(0);
+  copied: Buffer = Buffer.alloc(ROOM);
+  /** Of `copied`. */
+  view: DataView = viewOf(this.copied);
   /** Of the store's own; exact up to 2^53. */
   position = 0;
   stream: Span = new Span();
@@ -26,35 +32,46 @@ export class CopiedRow {
   bytes: Span = new Span();
 
   private at = 0;
+  private end = 0;
 
-  /** Reads the row that begins there; the end of it, or undefined where no row does. */
-  read(copied: Buffer, at: number): number | undefined {
-    if (at + 2 > copied.length || copied.readInt16BE(at) !== COLUMN_COUNT) return undefined;
-    this.copied = copied;
-    this.at = at + 2;
+  /** Copies a piece of what COPY sends, which begins with a row or with what is before the first one. */
+  hold(piece: Buffer): void {
+    if (piece.length > this.copied.length) {
+      this.copied = Buffer.alloc(2 * piece.length);
+      this.view = viewOf(this.copied);
+    }
+    this.end = piece.copy(this.copied);
+    this.at = this.copied[0] === SIGNATURE_BEGINS ? HEADER : 0;
+  }
+
+  /** Reads the next row of the piece; false where there is none. */
+  read(): boolean {
+    const { view } = this;
+    if (this.at + 2 > this.end || view.getInt16(this.at) !== COLUMN_COUNT) return false;
+    this.at += 2;
     this.position = this.number64();
     this.span(this.stream);
-    this.revision = copied.readInt32BE(this.at + 4);
+    this.revision = view.getInt32(this.at + 4);
     this.at += 8;
     this.span(this.id);
     this.span(this.type);
     this.recordedAt = this.number64();
     this.span(this.digest);
     this.span(this.bytes);
-    return this.at;
+    return true;
   }
 
   /** Each field begins with its length. */
   private span(span: Span): void {
     span.start = this.at + 4;
-    span.end = span.start + this.copied.readInt32BE(this.at);
+    span.end = span.start + this.view.getInt32(this.at);
     this.at = span.end;
   }
 
   private number64(): number {
-    const { copied, at } = this;
+    const { view, at } = this;
     this.at += 12;
-    return copied.readInt32BE(at + 4) * 2 ** 32 + copied.readUInt32BE(at + 8);
+    return view.getInt32(at + 4) * 2 ** 32 + view.getUint32(at + 8);
   }
 }
 
@@ -82,8 +99,8 @@ export function copyRows(
       handleCopyData: ({ chunk }: { chunk: Buffer }) => {
         if (failed) return;
         try {
-          let at: number | undefined = chunk[0] === SIGNATURE_BEGINS ? HEADER : 0;
-          while ((at = row.read(chunk, at)) !== undefined) take(row);
+          row.hold(chunk);
+          while (row.read()) take(row);
         } catch (error) {
           failed = error as Error;
         }
