@@ -72,6 +72,7 @@ export class VaultDatabase {
       applicationName: 'vault',
       role: RUNTIME_ROLE,
       max: 4,
+      plannedOnce: true,
       onError: () => undefined,
     });
     this.#pools.push(pool);

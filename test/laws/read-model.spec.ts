@@ -52,6 +52,7 @@ beforeAll(async () => {
       connectionString: database.url,
       applicationName: 'laws of the read model',
       max: 1,
+      plannedOnce: true,
       onError: () => undefined,
     }),
   );

@@ -45,13 +45,13 @@ const BY_INDEX = [
   'SET jit = off',
 ];
 
-/** A session that has each statement planned once. */
+/** A session that has each statement planned once; one without values has no plan worth keeping. */
 class PlanningSession extends Session {
   private readonly ask = this.query;
 
   override query = ((...asked: Parameters<pg.Client['query']>) => {
     const [text, values, ...more] = asked as unknown as [unknown, unknown, ...unknown[]];
-    return typeof text === 'string' && Array.isArray(values)
+    return typeof text === 'string' && Array.isArray(values) && values.length > 0
       ? this.ask({ name: nameOf(text), text, values: values as unknown[] }, ...(more as []))
       : this.ask(...asked);
   }) as pg.Client['query'];

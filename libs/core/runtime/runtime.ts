@@ -114,6 +114,7 @@ export async function openRuntime(
         role: RUNTIME_ROLE,
         max: 12,
         statementTimeout: 0,
+        plannedOnce: true,
         onError: lost('projector'),
       }),
     );
@@ -123,6 +124,7 @@ export async function openRuntime(
       applicationName: 'consent-ledger vault',
       role: RUNTIME_ROLE,
       max: 5,
+      plannedOnce: true,
       onError: lost('vault'),
     });
     opened.push(() => vaultPool.end());

@@ -67,7 +67,7 @@ export function connect(url: string, options: ConnectOptions = {}) {
     applicationName: 'test',
     onError: () => undefined,
     max: options.max ?? 10,
-    ...(options.asOwner ? {} : { role: RUNTIME_ROLE }),
+    ...(options.asOwner ? {} : { role: RUNTIME_ROLE, plannedOnce: true }),
   });
   pool.on('connect', (client) => {
     // A session that ends between two statements of a transaction says so as an event, which ends the
