@@ -36,7 +36,7 @@ const RESULTS = '^libs/core/ledger/(ledger|receipt)\\.ts$';
 const SLICE_MODULE = '^libs/domains/([^/]+/[^/]+\\.module|slices(\\.module)?)\\.ts$';
 const PERSON_SLICES = '(subjects|consents|preferences|erasure)';
 
-/** npm packages that shape the code around them. Others (canonicalize, pino, ...) are a file's own business. */
+/** npm packages that shape the code around them. Others (pino, libphonenumber-js, ...) are a file's own business. */
 const npm = (names) => `(^|/)node_modules/(${names})/`;
 const NEST = npm('@nestjs/[^/]+|fastify');
 const NEST_CQRS = npm('@nestjs/cqrs|@nestjs/common');

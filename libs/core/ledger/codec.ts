@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import canonicalize from 'canonicalize';
+import { canonicalJson, NotCanonical } from '#core/kernel/canonical-json.js';
 import type { EventCatalogue, EventSpecification } from '#core/kernel/catalogue.js';
 import type { Opened, Recorded } from '#core/kernel/event.js';
 import { type EventId, isId, ownerOf, type StreamName } from '#core/kernel/ids.js';
@@ -159,7 +159,7 @@ export class Codec {
     const data: Fields = { ...draft.data };
     for (const field of this.personalFieldsOf(draft)) {
       const key = keys.get(nameOf(this.keyOwnerOf(draft, field))) as DataKey;
-      const plaintext = Buffer.from(written(() => canonicalize(data[field])) ?? 'null');
+      const plaintext = Buffer.from(written(() => canonicalJson(data[field])));
       const aad = additionalData({ stream, eventId, eventType, version, field, keyId: key.id });
       data[field] = { sealed: base64url(seal(key, plaintext, aad)) } satisfies Sealed;
     }
@@ -289,7 +289,7 @@ function written<T>(write: () => T): T {
   try {
     return write();
   } catch (cause) {
-    if (!(cause instanceof Error) || !/not allowed/.test(cause.message)) throw cause;
+    if (!(cause instanceof NotCanonical)) throw cause;
     throw new Refused('invalid', 'not-representable', 'a text is no Unicode, or a number is none');
   }
 }

@@ -1,5 +1,5 @@
 import { createHash, hash } from 'node:crypto';
-import canonicalize from 'canonicalize';
+import { canonicalMembers } from '#core/kernel/canonical-json.js';
 import type { Envelope } from '#core/kernel/event.js';
 import { type EventId, isId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
@@ -24,13 +24,9 @@ export class Content {
   ) {}
 
   static of(event: Unplaced): Content {
-    const entries = Object.entries(event).filter(([, value]) => value !== undefined);
-    const head = Object.fromEntries(entries.filter(([key]) => key <= BEFORE));
-    const tail = Object.fromEntries(entries.filter(([key]) => key >= AFTER));
-    return new Content(
-      Buffer.from(`${(canonicalize(head) as string).slice(0, -1)},`),
-      Buffer.from(`,${(canonicalize(tail) as string).slice(1)}`),
-    );
+    const head = canonicalMembers(event, (name) => name <= BEFORE);
+    const tail = canonicalMembers(event, (name) => name >= AFTER);
+    return new Content(Buffer.from(`{${head},`), Buffer.from(`,${tail}}`));
   }
 
   /** The stored bytes. */

@@ -309,21 +309,22 @@ function tooLate(): Refused {
 }
 
 function draftOf(stream: StreamName, occasion: Occasion, { type, data, occurredAt }: Fact): Draft {
+  // In the order in which they are written: what is in order need not be sorted.
   return {
-    id: newId('evt'),
-    type,
-    stream,
-    occurredAt: occurredAt ?? occasion.occurredAt,
-    receivedAt: occasion.receivedAt,
     actor: occasion.actor,
-    declaredBy: occasion.declaredBy,
-    source: occasion.source,
-    provenance: occasion.provenance,
-    interactionId: occasion.interactionId,
-    correlationId: occasion.correlationId,
     causationId: occasion.causationId,
-    salt: randomBytes(16).toString('base64url'),
+    correlationId: occasion.correlationId,
     data,
+    declaredBy: occasion.declaredBy,
+    id: newId('evt'),
+    interactionId: occasion.interactionId,
+    occurredAt: occurredAt ?? occasion.occurredAt,
+    provenance: occasion.provenance,
+    receivedAt: occasion.receivedAt,
+    salt: randomBytes(16).toString('base64url'),
+    source: occasion.source,
+    stream,
+    type,
   };
 }
 

@@ -9,10 +9,10 @@ import {
   SetMetadata,
   UseInterceptors,
 } from '@nestjs/common';
-import canonicalize from 'canonicalize';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { from, lastValueFrom, type Observable, of } from 'rxjs';
+import { canonicalJson } from '#core/kernel/canonical-json.js';
 import { idFrom } from '#core/kernel/ids.js';
 import { Refused } from '#core/kernel/refused.js';
 import type { Requested } from '#core/kernel/requested.js';
@@ -121,7 +121,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
       'idempotency-fingerprint',
       method,
       request.url,
-      request.body === undefined ? '' : (canonicalize(request.body) as string),
+      request.body === undefined ? '' : canonicalJson(request.body),
     );
     const claim = await this.store.claim(id, fingerprint);
     switch (claim.kind) {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject } from '@nestjs/common';
 import { Command, CommandBus, CommandHandler, type ICommandHandler, QueryBus } from '@nestjs/cqrs';
-import canonicalize from 'canonicalize';
+import { canonicalJson } from '#core/kernel/canonical-json.js';
 import type { Actor } from '#core/kernel/event.js';
 import { idFrom, newId, type ReceiptId, type SubjectId } from '#core/kernel/ids.js';
 import type { Position } from '#core/kernel/position.js';
@@ -179,7 +179,7 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
     if (idempotencyKey === undefined) return this.record(line, context, turn);
     try {
       const key = this.digest.digest('bulk-key', context.apiKeyId, idempotencyKey);
-      const fingerprint = this.digest.digest('bulk-fingerprint', canonicalize(said) as string);
+      const fingerprint = this.digest.digest('bulk-fingerprint', canonicalJson(said));
       const claim = await this.answers.claim(key, fingerprint);
       if (claim.kind === 'reused' || claim.kind === 'in-flight')
         return refusedKey(number, claim.kind);
@@ -252,7 +252,7 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
   private requestedFor(line: BulkLine, context: BulkContext, turn: Turn): Requested {
     const { actor, apiKeyId, correlationId, importId } = context;
     const { line: number, idempotencyKey, ...said } = line;
-    const content = canonicalize(said) as string;
+    const content = canonicalJson(said);
     const { occurredAt } = 'registration' in said ? said.registration : said.interaction;
     const receiptId =
       idempotencyKey !== undefined
