@@ -17,11 +17,11 @@ export type OperationId = Id<'op'>;
 export type ApiKeyId = Id<'key'>;
 export type NoticeId = Id<'ntc'>;
 
-const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}';
+const OF_ANY = /^[a-z]+_[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** Whether `text` is an id of that prefix, in the one spelling that we write. */
 export function isId<P extends Prefix>(prefix: P, text: unknown): text is Id<P> {
-  return typeof text === 'string' && new RegExp(`^${prefix}_${UUID}$`).test(text);
+  return typeof text === 'string' && text.startsWith(`${prefix}_`) && OF_ANY.test(text);
 }
 
 /** A fresh id: 48 bits of time, then 74 random bits, so that ids made later sort later (RFC 9562, 5.7). */
@@ -30,6 +30,8 @@ export function newId<P extends Prefix>(prefix: P, now: number = Date.now()): Id
   for (let i = 5, rest = now; i >= 0; i--, rest = Math.floor(rest / 256)) bytes[i] = rest % 256;
   return idFrom(prefix, bytes, 7);
 }
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /**
  * The id made of 16 given bytes; six bits give way to version and variant.
@@ -41,7 +43,7 @@ export function idFrom<P extends Prefix>(prefix: P, bytes: Uint8Array, version: 
   uuid[6] = ((uuid[6] as number) & 0x0f) | (version << 4);
   uuid[8] = ((uuid[8] as number) & 0x3f) | 0x80;
   let hex = '';
-  for (const byte of uuid) hex += byte.toString(16).padStart(2, '0');
+  for (const byte of uuid) hex += HEX[byte];
   return `${prefix}_${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}` as Id<P>;
 }
 

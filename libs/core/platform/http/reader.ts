@@ -127,30 +127,32 @@ class ObjectReader implements Reader {
     violations: Violation[],
   ): void {
     if (violations.length >= MAX_VIOLATIONS) return;
-    const pointer = `${within}/${escaped(field.name)}`;
+    // Made only where something is wrong: most fields need no pointer.
+    const at = () => `${within}/${escaped(field.name)}`;
     const value = Object.hasOwn(object, field.name) ? object[field.name] : undefined;
     if (value === undefined) {
-      if (!field.optional) violations.push({ pointer, code: 'required', detail: 'is required' });
+      if (!field.optional)
+        violations.push({ pointer: at(), code: 'required', detail: 'is required' });
       return;
     }
     const before = violations.length;
-    const check = (checks: readonly Check[], of: unknown, at: string): void => {
+    const check = (checks: readonly Check[], of: unknown, item = ''): void => {
       for (const one of checks) {
         if (passes(one, of, object, field.name, this.shape)) continue;
-        violations.push({ pointer: at, code: one.code, detail: one.detail });
+        violations.push({ pointer: at() + item, code: one.code, detail: one.detail });
         if (isOfKind(one.name)) return;
       }
     };
-    check(field.checks, value, pointer);
+    check(field.checks, value);
     if (violations.length > before) return;
     if (field.itemChecks.length > 0) {
-      if (!Array.isArray(value)) violations.push(notAnArray(pointer));
+      if (!Array.isArray(value)) violations.push(notAnArray(at()));
       else
         for (let i = 0; i < value.length && violations.length < MAX_VIOLATIONS; i++)
-          check(field.itemChecks, value[i], `${pointer}/${i}`);
+          check(field.itemChecks, value[i], `/${i}`);
       if (violations.length > before) return;
     }
-    if (field.nesting) instance[field.name] = readNested(field.nesting, value, pointer, violations);
+    if (field.nesting) instance[field.name] = readNested(field.nesting, value, at(), violations);
     else if (field.transform) instance[field.name] = field.transform(value as never);
     else instance[field.name] = value;
   }

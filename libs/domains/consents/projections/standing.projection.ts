@@ -93,11 +93,11 @@ export class StandingProjection implements Projection {
       } else if (event.stream.startsWith('subject-')) this.record(event, rules, changes);
     }
     await changes.write(context.tx);
-    for (const stream of [...this.known.keys()].slice(
-      0,
-      Math.max(0, this.known.size - CACHED_PERSONS),
-    ))
+    // The map is in the order in which people were met last.
+    for (const stream of this.known.keys()) {
+      if (this.known.size <= CACHED_PERSONS) break;
       this.known.delete(stream);
+    }
   }
 
   /** Brings the facts of everybody in the batch, as they were before it, into memory. */
