@@ -1,12 +1,12 @@
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { startEmbeddedPostgres } from '#core/platform/embedded-postgres/start.js';
 import {
-  type Canary,
+  catches,
   type Context,
   type Counts,
-  isCaught,
   randomFrom,
   type Scenario,
   wrongIn,
@@ -89,27 +89,28 @@ async function rowOf(scenario: Scenario, { rounds, seed }: Asked, folder: string
     return { scenario: name, instead: `not run: ${missing}`, canaries: [], wrong: [] };
   }
   const wrong: string[] = [];
-  const attempt = async (part: Scenario | Canary, label: string, most: number) => {
+  const context = async (label: string, most: number) => {
     const directory = join(folder, `${name}-${label}`);
     await mkdir(directory, { mode: 0o711 });
-    try {
-      return await part.run(contextOf(directory, label, most, seed));
-    } catch (error) {
-      wrong.push(`${label} broke: ${error instanceof Error ? error.stack : String(error)}`);
-      return undefined;
-    } finally {
-      await rm(directory, { recursive: true, force: true });
-    }
+    return contextOf(directory, label, most, seed);
   };
-  const counts = await attempt(scenario, 'run', rounds ?? scenario.rounds.long);
+  const counts = await context('run', rounds ?? scenario.rounds.long)
+    .then(scenario.run)
+    .catch((error: unknown) => void wrong.push(`broke: ${inspect(error)}`));
   for (const measured of counts?.measured ?? []) say(`  ${measured}`);
   if (counts) wrong.push(...wrongIn(counts));
   const canaries: { mutant: string; caught: boolean }[] = [];
   for (const [index, canary] of scenario.canaries.entries()) {
     say(`  canary: ${canary.mutant}`);
-    const found = await attempt(canary, `canary-${index + 1}`, canary.rounds);
-    const caught = found !== undefined && isCaught(canary, found);
-    if (!caught) wrong.push(`not caught: ${canary.mutant}`);
+    const contextFor = (attempt: number) =>
+      context(`canary-${index + 1}-${attempt}`, canary.rounds);
+    const caught = await catches(canary, contextFor).then(
+      () => true,
+      (error: unknown) => {
+        wrong.push(inspect(error));
+        return false;
+      },
+    );
     canaries.push({ mutant: canary.mutant, caught });
   }
   return { scenario: name, counts, canaries, wrong };
@@ -120,6 +121,7 @@ function contextOf(directory: string, label: string, rounds: number, seed: numbe
   return {
     directory,
     rounds,
+    lenience: 1,
     random: randomFrom(seed),
     progress: (done, counts) => {
       if (done < rounds && Date.now() - told < 5_000) return;

@@ -68,6 +68,7 @@ export const databaseGone: Scenario = {
 
 async function run(context: Context, absences: readonly Absence[]): Promise<Counts> {
   const findings = new Set<string>();
+  const { lenience } = context;
   let longest = 0;
   let routes: readonly RouteCall[] = [];
   const calling = { connections: 8, pause: 20 };
@@ -79,14 +80,19 @@ async function run(context: Context, absences: readonly Absence[]): Promise<Coun
     await served(10);
     const stream = await openStream(product);
     await absence.begin(product);
-    const ended = Promise.race([stream.ended, sleep(DEADLINE + 1_000, false, { ref: false })]);
+    const late = sleep((DEADLINE + 1_000) * lenience, false, { ref: false });
+    const ended = Promise.race([stream.ended, late]);
     const told = (to: 'red' | 'green') =>
-      Promise.all(WATCHED.map((part) => turns(product.urlOf(part), to)));
+      Promise.all(WATCHED.map((part) => turns(product.urlOf(part), to, lenience)));
     const red = told('red');
     for (let at = 0; at < routes.length; at += AT_A_TIME)
       await Promise.all(
         routes.slice(at, at + AT_A_TIME).map(async (route) => {
-          const { status, retryAfter, took } = await answered(product, route, DEADLINE * 2);
+          const { status, retryAfter, took } = await answered(
+            product,
+            route,
+            DEADLINE * 2 * lenience,
+          );
           longest = Math.max(longest, Math.round(took));
           const said = `${route.method} ${route.path.replace(/_[0-9a-f-]{36}/g, '')}: ${status}`;
           if (status === 0 || (status >= 500 && status !== 503)) wrong(said);
@@ -96,7 +102,7 @@ async function run(context: Context, absences: readonly Absence[]): Promise<Coun
     for (const what of (await red).flat()) wrong(what);
     if (absence !== UNNOTICED && !(await ended)) wrong('a stream of events did not end');
     await absence.end(product);
-    const [green, working] = await Promise.all([told('green'), works(product)]);
+    const [green, working] = await Promise.all([told('green'), works(product, lenience)]);
     for (const what of [...green.flat(), ...working]) wrong(what);
   });
   return {
@@ -121,9 +127,13 @@ async function openStream({ url, key }: Product): Promise<{ readonly ended: Prom
 }
 
 /** What has not turned in time, of readiness and metrics. */
-async function turns(url: string, to: 'red' | 'green'): Promise<readonly string[]> {
+async function turns(
+  url: string,
+  to: 'red' | 'green',
+  lenience: number,
+): Promise<readonly string[]> {
   const ready = { method: 'GET', path: '/health/ready', endless: false };
-  const within = to === 'red' ? AT_ONCE : RECOVERY;
+  const within = (to === 'red' ? AT_ONCE : RECOVERY) * lenience;
   let lacking = '';
   const isTurned = {
     readiness: async (left: number) =>
@@ -145,7 +155,8 @@ async function turns(url: string, to: 'red' | 'green'): Promise<readonly string[
 }
 
 /** Writes are recorded, and questions about them answered. */
-async function works(product: Product): Promise<readonly string[]> {
+async function works(product: Product, lenience: number): Promise<readonly string[]> {
+  const within = RECOVERY * lenience;
   const source = JSON.stringify({ source: 'web-form' });
   const json = { contentType: 'application/json', endless: false };
   const register = { method: 'POST', path: '/v1/subjects', body: source, ...json };
@@ -157,9 +168,7 @@ async function works(product: Product): Promise<readonly string[]> {
         const { status } = await answered(product, call, left);
         return status === 200 || status === 201;
       };
-      return (await soon(holds, RECOVERY))
-        ? []
-        : [`${call.path} did not work within ${RECOVERY} ms`];
+      return (await soon(holds, within)) ? [] : [`${call.path} did not work within ${within} ms`];
     }),
   );
   return late.flat();

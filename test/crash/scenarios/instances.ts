@@ -192,7 +192,7 @@ async function unowned(installation: Installation): Promise<readonly string[]> {
     );
     return owners.length > 0 && wrong.length === 0;
   };
-  return until('every partition has one owner', settles, 30_000).then(
+  return until('every partition has one owner', settles, 60_000).then(
     () => [],
     () => wrong,
   );
