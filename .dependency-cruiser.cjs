@@ -28,6 +28,8 @@ const PLATFORM = '^libs/core/platform/';
 const RUNTIME = '^libs/core/runtime/';
 
 const EVENT_TYPES = '^libs/domains/[^/]+/domain/[^/]+\\.events\\.ts$';
+/** Lists of codes and pure rules that look at nothing but what they are given: what a slice lets any other know. */
+const VOCABULARY = '^libs/domains/[^/]+/domain/[^/]+\\.vocabulary\\.ts$';
 const BUS_MESSAGES = '^libs/domains/[^/]+/(commands|queries)/[^/]+\\.message\\.ts$';
 /** What calls take, and a line of a stream repeats: the contract's vocabulary. */
 const SHAPES = '^libs/domains/[^/]+/api/[^/]+\\.shapes\\.ts$';
@@ -192,7 +194,7 @@ module.exports = {
       },
       to: {
         path: '^libs/domains/[^/]+/domain/',
-        pathNot: ['^libs/domains/$1/domain/', EVENT_TYPES],
+        pathNot: ['^libs/domains/$1/domain/', EVENT_TYPES, VOCABULARY],
       },
     },
     {
@@ -203,7 +205,7 @@ module.exports = {
       from: { path: `^libs/domains/${PERSON_SLICES}/commands/`, pathNot: SPEC },
       to: {
         path: '^libs/domains/[^/]+/domain/',
-        pathNot: [`^libs/domains/${PERSON_SLICES}/domain/`, EVENT_TYPES],
+        pathNot: [`^libs/domains/${PERSON_SLICES}/domain/`, EVENT_TYPES, VOCABULARY],
       },
     },
     {
@@ -244,6 +246,7 @@ module.exports = {
         '^libs/domains/$1/(queries|projections|domain)/',
         BUS_MESSAGES,
         EVENT_TYPES,
+        VOCABULARY,
         // What the row below decides.
         VAULT_PORT,
       ],
@@ -268,7 +271,8 @@ module.exports = {
     ),
     row(
       'edges',
-      'The edge translates between HTTP and the bus: it sees messages and their results, never state, tables or keys.',
+      'The edge translates between HTTP and the bus: it sees messages, their results and the words of slices, never state, ' +
+        'tables or keys.',
       '^libs/domains/([^/]+)/(api|views)/',
       [
         KERNEL,
@@ -281,6 +285,7 @@ module.exports = {
         BUS_MESSAGES,
         SHAPES,
         EVENT_TYPES,
+        VOCABULARY,
       ],
     ),
     {

@@ -22,13 +22,9 @@ import {
   withdrawConsent,
 } from '#domains/consents/domain/choices.js';
 import type { LegalBasis, ObjectionScope } from '#domains/consents/domain/consents.events.js';
+import { type BasisStatus, STATUSES } from '#domains/consents/domain/consents.vocabulary.js';
 import { personFacts, type PersonFacts } from '#domains/consents/domain/facts.js';
-import {
-  type BasisStatus,
-  stateBasis,
-  STATUSES,
-  violationsOf,
-} from '#domains/consents/domain/legal-basis.js';
+import { stateBasis, violationsOf } from '#domains/consents/domain/legal-basis.js';
 import {
   approveErasure,
   completeErasure,

@@ -19,7 +19,8 @@ import { type Answer, answer, type AnsweringTopic } from '#domains/consents/doma
 import type { ObjectionScope } from '#domains/consents/domain/consents.events.js';
 import { type PersonFacts, personFacts } from '#domains/consents/domain/facts.js';
 import { personAt, personSpans } from '#domains/consents/domain/person.js';
-import { type Code, standingAt, standingOf } from '#domains/consents/domain/standing.js';
+import type { Code } from '#domains/consents/domain/consents.vocabulary.js';
+import { standingAt, standingOf } from '#domains/consents/domain/standing.js';
 import type { Channel, LegalBasis } from '#domains/purposes/domain/purposes.events.js';
 import type { ContactKind, RestrictionGround } from '#domains/subjects/domain/subjects.events.js';
 import { type History, mayWe, type PersonEvent, type Rules } from './oracle.js';

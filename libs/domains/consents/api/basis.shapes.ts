@@ -1,12 +1,8 @@
 import { IsIn, IsOptional } from 'class-validator';
 import type { Instant } from '#core/kernel/instant.js';
 import { IsInstant, IsPlainText } from '#core/platform/http/validators.js';
-import {
-  BASIS_STATUSES,
-  type BasisStatus,
-  LEGAL_BASES,
-  type LegalBasis,
-} from '../commands/basis.message.js';
+import { type LegalBasis, LEGAL_BASES } from '#domains/purposes/domain/purposes.events.js';
+import { BASIS_STATUSES, type BasisStatus } from '../domain/consents.vocabulary.js';
 
 /** What can be said of a legal basis, for a person who is registered or is being registered. */
 export class BasisTermsBody {

@@ -1,5 +1,5 @@
 import { LEGAL_BASES } from '#domains/purposes/domain/purposes.events.js';
-import { CODES } from '../queries/decide.message.js';
+import { CODES } from '../domain/consents.vocabulary.js';
 
 /** Answers of this slice as JSON Schema (2020-12). */
 

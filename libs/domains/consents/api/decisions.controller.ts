@@ -13,11 +13,11 @@ import { ConsistentAt } from '#core/platform/http/preconditions.js';
 import { RequestRefused } from '#core/platform/http/request-refused.js';
 import { ndjsonOf, sendNdjson } from '#core/platform/http/streaming.js';
 import { readBody } from '#core/platform/http/validated-body.js';
+import { questionViolations } from '#domains/purposes/domain/purposes.vocabulary.js';
 import {
   AskPrivacyCentre,
   type PrivacyCentre,
 } from '#domains/purposes/queries/privacy-centre.message.js';
-import { questionViolations } from '../queries/decide.js';
 import { Decide, type DecisionAnswer, type DecisionQuestion } from '../queries/decide.message.js';
 import { answerExample, questionExample } from './consents.examples.js';
 import { answerSchema, answersSchema } from './consents.schemas.js';

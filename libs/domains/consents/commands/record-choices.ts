@@ -11,11 +11,14 @@ import { CLOCK } from '#core/platform/tokens.js';
 import { switches, switchTopic } from '#domains/preferences/domain/preferences.js';
 import type { Channel } from '#domains/purposes/domain/purposes.events.js';
 import {
-  AskPrivacyCentre,
   noticeShown,
+  requirePurpose,
+  requireSource,
+} from '#domains/purposes/domain/purposes.vocabulary.js';
+import {
+  AskPrivacyCentre,
   type PrivacyCentre,
   type Purpose,
-  requireSource,
 } from '#domains/purposes/queries/privacy-centre.message.js';
 import { mustBeRegistered, subject } from '#domains/subjects/domain/subjects.js';
 import {
@@ -137,11 +140,14 @@ export class RecordChoicesHandler implements ICommandHandler<RecordChoices> {
       const to: ObjectionScope =
         objection === 'marketing'
           ? { scope: 'marketing' }
-          : { scope: 'purpose', purpose: purposeOf(centre, objection, `${pointer}/objection`).key };
+          : {
+              scope: 'purpose',
+              purpose: requirePurpose(centre, objection, `${pointer}/objection`).key,
+            };
       const decide = decision === 'raise' ? raiseObjection : takeBackObjection;
       return step(personFacts, decide({ to, at, testimony }));
     }
-    const purpose = purposeOf(centre, choice.purpose, `${pointer}/purpose`);
+    const purpose = requirePurpose(centre, choice.purpose, `${pointer}/purpose`);
     const common = { purpose: purpose.key, purposeRevision: purpose.revision, at, testimony };
     switch (choice.decision) {
       case 'give':
@@ -290,12 +296,6 @@ function notConfirmed({ confirmation, decision }: PurposeChoice, pointer: string
       code: 'not-of-decision',
       detail: `nothing confirms a choice to ${decision}`,
     });
-}
-
-export function purposeOf(centre: PrivacyCentre, key: string, pointer: string): Purpose {
-  const purpose = centre.purposes[key];
-  if (purpose) return purpose;
-  throw invalid({ pointer, code: 'unknown-purpose', detail: 'there is no such purpose' });
 }
 
 function withoutNotice({ noticeVersion, decision }: PurposeChoice, pointer: string): void {

@@ -8,14 +8,13 @@ import { Ledger, type Outcome, step } from '#core/ledger/ledger.js';
 import { occasionOf, type Requested } from '#core/kernel/requested.js';
 import { CLOCK } from '#core/platform/tokens.js';
 import type { LegalBasis } from '#domains/purposes/domain/purposes.events.js';
-import {
-  AskPrivacyCentre,
-  requireSource,
-} from '#domains/purposes/queries/privacy-centre.message.js';
+import { requireSource } from '#domains/purposes/domain/purposes.vocabulary.js';
+import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
 import { mustBeRegistered, subject } from '#domains/subjects/domain/subjects.js';
 import { swapRefused } from '../domain/choices.js';
 import { type PersonFacts, personFacts } from '../domain/facts.js';
-import { type BasisStatus, stateBasis } from '../domain/legal-basis.js';
+import type { BasisStatus } from '../domain/consents.vocabulary.js';
+import { stateBasis } from '../domain/legal-basis.js';
 
 export interface BasisStatementInput {
   readonly basis: LegalBasis;

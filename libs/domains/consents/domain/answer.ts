@@ -8,7 +8,7 @@ import type {
 import type { ContactKind } from '#domains/subjects/domain/subjects.events.js';
 import type { Pointer } from './facts.js';
 import type { PersonSpan } from './person.js';
-import { type Code, inOrder } from './standing.js';
+import { type Code, inOrder } from './consents.vocabulary.js';
 
 /** A purpose's rules as far as an answer depends on them. */
 export type AnsweringRules = Pick<

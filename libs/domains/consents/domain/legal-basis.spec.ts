@@ -3,15 +3,9 @@ import type { Fact } from '#core/kernel/event.js';
 import { type Instant, type Period, parsePeriod } from '#core/kernel/instant.js';
 import { given, recorded } from '#core/kernel/spec.js';
 import type { ConsentEvent, LegalBasis } from './consents.events.js';
+import { type BasisStatus, STATUSES } from './consents.vocabulary.js';
 import { personFacts } from './facts.js';
-import {
-  type BasisStatement,
-  type BasisStatus,
-  expiryOf,
-  stateBasis,
-  STATUSES,
-  violationsOf,
-} from './legal-basis.js';
+import { type BasisStatement, expiryOf, stateBasis, violationsOf } from './legal-basis.js';
 
 const day = (n: number) => `2026-03-0${n}T12:00:00.000Z` as Instant;
 const about = { purpose: 'news', purposeRevision: 4 };

@@ -15,24 +15,8 @@ import {
   withdrawConsent,
 } from './choices.js';
 import type { ConsentEvent, LegalBasis, Testimony } from './consents.events.js';
+import { type BasisStatus, STATUSES } from './consents.vocabulary.js';
 import type { PersonFacts } from './facts.js';
-
-/** The statuses that can be set, each with the bases that know it. Expiry follows from time and is never set. */
-export const STATUSES = {
-  requested: ['consent'],
-  given: ['consent'],
-  refused: ['consent'],
-  withdrawn: ['consent'],
-  renewed: ['consent'],
-  invalidated: ['consent'],
-  unknown: ['consent'],
-  established: ['contract', 'legal-obligation', 'vital-interests'],
-  asserted: ['legitimate-interests', 'public-task'],
-  objected: ['legitimate-interests', 'public-task'],
-  upheld: ['legitimate-interests', 'public-task'],
-  ended: ['contract', 'legal-obligation', 'vital-interests', 'legitimate-interests', 'public-task'],
-} as const satisfies Readonly<Record<string, readonly LegalBasis[]>>;
-export type BasisStatus = keyof typeof STATUSES;
 
 export interface BasisStatement {
   readonly purpose: Pick<

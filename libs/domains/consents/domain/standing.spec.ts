@@ -29,7 +29,8 @@ import {
   withdraw,
 } from '../../../../test/laws/telling.js';
 import { personFacts } from './facts.js';
-import { CODES, inOrder, standingAt, standingOf } from './standing.js';
+import { CODES, inOrder } from './consents.vocabulary.js';
+import { standingAt, standingOf } from './standing.js';
 
 /**
  * The rules, sentence by sentence. Numbers are days of March; a row is a day and the answer then: `allowed`,

@@ -9,6 +9,7 @@ import {
   type PersonFacts,
   type Pointer,
 } from './facts.js';
+import { type Code, inOrder } from './consents.vocabulary.js';
 
 /**
  * How a person stands towards one purpose, over time: a pure function of what is on record and of the
@@ -18,36 +19,6 @@ import {
  * A sweep: every fact becomes a move at the moment it counts from. Moves are made in order of time, at the
  * same moment from the least to the most restrictive, so that the more restrictive has the last word.
  */
-
-/** Why not, or `allowed`; in the order in which the first that applies names the answer. */
-export const CODES = [
-  'unknown-subject',
-  'erased',
-  'restricted',
-  'objected',
-  'no-basis',
-  'consent-requested',
-  'consent-refused',
-  'consent-withdrawn',
-  'consent-expired',
-  'consent-invalidated',
-  'consent-unknown',
-  'basis-ended',
-  'evidence-missing',
-  'confirmation-pending',
-  'channel-not-covered',
-  'topic-off',
-  'channel-off',
-  'no-contact-point',
-  'allowed',
-] as const;
-export type Code = (typeof CODES)[number];
-
-/** Codes in the order of `CODES`, each once. */
-export function inOrder(codes: Iterable<Code>): Code[] {
-  const given = new Set(codes);
-  return CODES.filter((code) => given.has(code));
-}
 
 /** The rules of a purpose that standing depends on. */
 export type StandingRules = Pick<

@@ -11,7 +11,7 @@ import {
   type StandingThen,
 } from '../domain/answer.js';
 import type { PersonSpan } from '../domain/person.js';
-import type { Code } from '../domain/standing.js';
+import type { Code } from '../domain/consents.vocabulary.js';
 import { STANDING_PARTITIONS, STILL_KNOWN } from './standing.projection.js';
 
 /** The questions that the read model `standing` answers. No other file reads its tables. */

@@ -10,6 +10,7 @@ import { Ledger } from '#core/ledger/ledger.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
 import { CLOCK, DATABASE } from '#core/platform/tokens.js';
 import type { Channel } from '#domains/purposes/domain/purposes.events.js';
+import { questionViolations } from '#domains/purposes/domain/purposes.vocabulary.js';
 import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
 import {
   type AudienceAsked,
@@ -18,7 +19,6 @@ import {
   type Database,
   standingPosition,
 } from '../projections/standing.questions.js';
-import { questionViolations } from './decide.js';
 
 export interface AudienceQuestion {
   readonly purpose: string;

@@ -7,8 +7,6 @@ import type { Channel } from '#domains/purposes/domain/purposes.events.js';
 import type { SubjectReference } from '#domains/subjects/queries/find-subjects.message.js';
 import type { Answer } from '../domain/answer.js';
 
-export { CODES } from '../domain/standing.js';
-
 /** May we do this, with this person's data? */
 export type DecisionQuestion = ({ readonly subjectId: SubjectId } | SubjectReference) & {
   readonly purpose: string;

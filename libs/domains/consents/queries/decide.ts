@@ -10,7 +10,7 @@ import { Ledger } from '#core/ledger/ledger.js';
 import { Batch } from '#core/platform/batch.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
 import { CLOCK, LOOKUPS } from '#core/platform/tokens.js';
-import type { Channel } from '#domains/purposes/domain/purposes.events.js';
+import { questionViolations } from '#domains/purposes/domain/purposes.vocabulary.js';
 import {
   AskPrivacyCentre,
   type PrivacyCentre,
@@ -180,28 +180,4 @@ function checkQuestions(
   });
   const [first, ...more] = violations;
   if (first) throw invalid(first, ...more);
-}
-
-/** What is wrong with a question whoever it is about. */
-export function questionViolations(
-  centre: PrivacyCentre,
-  { purpose, channel, topic }: { purpose: string; channel?: Channel; topic?: string },
-): Violation[] {
-  if (!centre.purposes[purpose])
-    return [{ pointer: '/purpose', code: 'unknown-purpose', detail: 'there is no such purpose' }];
-  if (topic === undefined) return [];
-  const known = centre.topics[topic];
-  if (!known)
-    return [{ pointer: '/topic', code: 'unknown-topic', detail: 'there is no such topic' }];
-  if (known.purpose !== purpose)
-    return [
-      {
-        pointer: '/topic',
-        code: 'topic-of-other-purpose',
-        detail: 'the topic belongs to another purpose',
-      },
-    ];
-  if (!channel)
-    return [{ pointer: '/channel', code: 'channel-required', detail: 'a topic needs a channel' }];
-  return [];
 }

@@ -3,7 +3,8 @@ import type { SubjectId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import type { Position } from '#core/kernel/position.js';
 import type { PersonSpan } from '../domain/person.js';
-import type { BasisState, Code } from '../domain/standing.js';
+import type { Code } from '../domain/consents.vocabulary.js';
+import type { BasisState } from '../domain/standing.js';
 import type { LegalBasis } from '#domains/purposes/domain/purposes.events.js';
 import type { Pointer } from '../domain/facts.js';
 

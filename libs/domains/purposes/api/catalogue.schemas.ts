@@ -1,5 +1,5 @@
 import type { JsonSchema } from '#core/platform/http/operation.js';
-import { CHANNELS, LEGAL_BASES, NOTICE_KINDS } from '../commands/vocabulary.js';
+import { CHANNELS, LEGAL_BASES, NOTICE_KINDS } from '../domain/purposes.events.js';
 
 /** Answers of this slice in JSON Schema (2020-12). Fields that are not listed may be added later. */
 

@@ -15,7 +15,6 @@ import {
   MaxJsonBytes,
 } from '#core/platform/http/validators.js';
 import {
-  type CatalogueFile,
   type Channel,
   CHANNELS,
   type Controller,
@@ -24,10 +23,10 @@ import {
   LEGAL_BASES,
   type NoticeKind,
   NOTICE_KINDS,
-  type NoticeWords,
   type PurposeDefinition,
   type TopicDefinition,
-} from '../commands/vocabulary.js';
+} from '../domain/purposes.events.js';
+import type { CatalogueFile, NoticeWords } from '../domain/purposes.vocabulary.js';
 import { canonicalTexts, IsTexts, textsByLanguage } from './texts.js';
 
 /** What the calls on the catalogue take. The catalogue file is made of the same shapes. */

@@ -11,7 +11,7 @@ import { Operation } from '#core/platform/http/operation.js';
 import { IfMatch } from '#core/platform/http/preconditions.js';
 import { SETTINGS } from '../commands/catalogue-streams.js';
 import { ChangeSettings, type Setting } from '../commands/change-settings.js';
-import type { Controller as ControllerOfData, DefaultBasis } from '../commands/vocabulary.js';
+import type { Controller as ControllerOfData, DefaultBasis } from '../domain/purposes.events.js';
 import { AskPrivacyCentre, type PrivacyCentre } from '../queries/privacy-centre.message.js';
 import {
   controllerBody,

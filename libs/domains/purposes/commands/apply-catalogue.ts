@@ -13,13 +13,13 @@ import { applyPurpose, applyTopic, changeSettings, publishNotice } from '../doma
 import {
   addTallies,
   catalogueViolations,
-  type CatalogueFile,
   NO_ENTRIES,
   noticesOf,
   type NoticeOfFile,
   type Tally,
   tallyByKey,
 } from '../domain/catalogue-plan.js';
+import type { CatalogueFile } from '../domain/purposes.vocabulary.js';
 import { privacyCentre, type PrivacyCentre } from '../domain/privacy-centre.js';
 import type {
   PurposeDefinition,

@@ -7,9 +7,9 @@ import { Ledger, type Outcome, step } from '#core/ledger/ledger.js';
 import { DIGEST, type Digest } from '#core/platform/http/idempotency.js';
 import { CLOCK } from '#core/platform/tokens.js';
 import { acceptable, publishNotice } from '../domain/catalogue.js';
-import type { NoticeWords } from '../domain/catalogue-plan.js';
 import { noticeViolations } from '../domain/catalogue-rules.js';
 import { privacyCentre } from '../domain/privacy-centre.js';
+import type { NoticeWords } from '../domain/purposes.vocabulary.js';
 import { AskPrivacyCentre } from '../queries/privacy-centre.message.js';
 import { hashOf, latestFor, noticeIdOf, SOURCE } from './catalogue-streams.js';
 

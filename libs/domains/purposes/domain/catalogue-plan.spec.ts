@@ -6,13 +6,13 @@ import { fold } from '#core/kernel/model.js';
 import { recorded } from '#core/kernel/spec.js';
 import {
   addTallies,
-  type CatalogueFile,
   catalogueViolations,
   NO_ENTRIES,
   noticesOf,
   tallyByKey,
 } from './catalogue-plan.js';
 import { privacyCentre } from './privacy-centre.js';
+import type { CatalogueFile } from './purposes.vocabulary.js';
 import type {
   PurposeDefinition,
   PurposeEvent,

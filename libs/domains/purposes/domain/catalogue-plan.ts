@@ -1,6 +1,6 @@
 import type { Instant } from '#core/kernel/instant.js';
 import type { Violation } from '#core/kernel/refused.js';
-import { isRepetition, NOTICE_IMMUTABLE, type NoticeToPublish } from './catalogue.js';
+import { isRepetition, NOTICE_IMMUTABLE } from './catalogue.js';
 import {
   defaultViolations,
   noticeViolations,
@@ -10,28 +10,9 @@ import {
   within,
 } from './catalogue-rules.js';
 import { definitionOf, type PrivacyCentre, topicDefinitionOf } from './privacy-centre.js';
-import type {
-  Controller,
-  DefaultBasis,
-  NoticeKind,
-  PurposeDefinition,
-  TopicDefinition,
-} from './purposes.events.js';
+import type { NoticeKind, PurposeDefinition, TopicDefinition } from './purposes.events.js';
+import type { CatalogueFile, NoticeWords } from './purposes.vocabulary.js';
 import { same } from './same.js';
-
-/** The words of a notice in one language, before they have a place of their own. */
-export type NoticeWords = Omit<NoticeToPublish, 'noticeId' | 'hash'>;
-
-/** A whole catalogue, or a part of one, as an operator writes it down. */
-export interface CatalogueFile {
-  readonly controllers: readonly Controller[];
-  readonly sources: readonly string[];
-  readonly purposes: readonly PurposeDefinition[];
-  readonly notices: readonly NoticeWords[];
-  readonly topics: readonly TopicDefinition[];
-  /** Absent: the defaults stay as they are. */
-  readonly defaults?: { readonly bases: readonly DefaultBasis[] };
-}
 
 /** All versions and languages of one notice that a file holds. */
 export interface NoticeOfFile {

@@ -4,8 +4,6 @@ import type { Position } from '#core/kernel/position.js';
 import type { PrivacyCentre } from '../domain/privacy-centre.js';
 
 export type { Notice, PrivacyCentre, Purpose, Topic } from '../domain/privacy-centre.js';
-export { noticeShown } from '../domain/notice-shown.js';
-export { requireSource } from '../domain/require-source.js';
 
 /** The catalogue as of the head, or as the ledger knew it at `knownAt`. Always from the log. */
 export class AskPrivacyCentre extends Query<PrivacyCentre> {

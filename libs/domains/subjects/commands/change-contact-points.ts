@@ -16,10 +16,8 @@ import {
   type LookupEntry,
   type LookupIndex,
 } from '#core/vault/port.js';
-import {
-  AskPrivacyCentre,
-  requireSource,
-} from '#domains/purposes/queries/privacy-centre.message.js';
+import { requireSource } from '#domains/purposes/domain/purposes.vocabulary.js';
+import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
 import { compartmentOf, type ContactKind } from '../domain/subjects.events.js';
 import {
   addContactPoint,

@@ -5,10 +5,8 @@ import type { Clock, Instant } from '#core/kernel/instant.js';
 import { occasionOf, type Requested } from '#core/kernel/requested.js';
 import { Ledger, type Outcome, step } from '#core/ledger/ledger.js';
 import { CLOCK } from '#core/platform/tokens.js';
-import {
-  AskPrivacyCentre,
-  requireSource,
-} from '#domains/purposes/queries/privacy-centre.message.js';
+import { requireSource } from '#domains/purposes/domain/purposes.vocabulary.js';
+import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
 import { mustBeRegistered, rectify, subject } from '../domain/subjects.js';
 
 export interface RectificationInput {

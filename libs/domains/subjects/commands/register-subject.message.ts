@@ -3,7 +3,8 @@ import type { SubjectId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
 import type { Requested } from '#core/kernel/requested.js';
 import type { Outcome } from '#core/ledger/ledger.js';
-import type { BasisStatus, LegalBasis } from '#domains/consents/commands/basis.message.js';
+import type { BasisStatus } from '#domains/consents/domain/consents.vocabulary.js';
+import type { LegalBasis } from '#domains/purposes/domain/purposes.events.js';
 import type { Collection, ContactKind, ExternalRef } from '../domain/subjects.events.js';
 
 export interface RegistrationBasis {

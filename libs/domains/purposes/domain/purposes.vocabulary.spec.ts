@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { NoticeId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
-import { noticeShown } from './notice-shown.js';
+import { noticeShown } from './purposes.vocabulary.js';
 import { type Notice, privacyCentre } from './privacy-centre.js';
 
 const noticeId = 'ntc_00000000-0000-8000-8000-000000000001' as NoticeId;
