@@ -51,6 +51,9 @@ const FRAMEWORKS = npm(
     'kysely|pg|pg-[^/]+|@eventstore/db-client|@grpc/grpc-js',
 );
 
+/** Pure functions of what is written in a telephone number or a domain name. */
+const SPELLING = `${npm('libphonenumber-js')}|^(node:)?url$`;
+
 /** Parts of Node that reach other processes and machines. */
 const OUTSIDE_WORLD =
   '^(node:)?(child_process|cluster|dgram|dns|http|http2|https|inspector|net|repl|tls|vm|worker_threads)(/|$)';
@@ -161,10 +164,11 @@ module.exports = {
       name: 'domain',
       comment:
         'A decision is (input) => (state) => events: no clock, randomness, store or framework can be asked, so nothing ' +
-        'but the kernel, the pure part of the proof and the vocabulary of other slices can be imported.',
+        'but the kernel, the pure part of the proof and the vocabulary of other slices can be imported; numbering plans and ' +
+        'the spelling of domain names are facts that others keep.',
       severity: 'error',
       from: { path: '^libs/domains/([^/]+)/domain/', pathNot: SPEC },
-      to: { pathNot: [KERNEL, PURE_PROOF, '^libs/domains/$1/domain/', EVENT_TYPES] },
+      to: { pathNot: [KERNEL, PURE_PROOF, '^libs/domains/$1/domain/', EVENT_TYPES, SPELLING] },
     },
     row(
       'commands',

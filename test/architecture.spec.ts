@@ -122,6 +122,8 @@ const CASES: readonly [from: string, imports: string, refusedBy?: string][] = [
   ['domains/consents/domain/a', 'type #domains/purposes/domain/purposes.js', 'domain'],
   ['domains/consents/domain/a', 'node:crypto', 'domain'],
   ['domains/consents/domain/a', 'canonicalize', 'domain'],
+  ['domains/consents/domain/a', 'libphonenumber-js'],
+  ['domains/consents/domain/a', 'node:url'],
   ['domains/consents/domain/a', '#core/ledger/port.js', 'domain'],
   ['domains/consents/domain/a', '@nestjs/common', 'domain'],
   ['domains/evidence/domain/a', '#core/proof/merkle.js'],

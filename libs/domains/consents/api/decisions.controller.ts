@@ -5,7 +5,6 @@ import type { Position } from '#core/kernel/position.js';
 import { invalid, Refused } from '#core/kernel/refused.js';
 import { workAhead } from '#core/platform/ahead.js';
 import { Config } from '#core/platform/config.js';
-import { normalisedContact } from '#core/platform/contact-values.js';
 import { CurrentPrincipal, type Principal, Requires } from '#core/platform/http/auth.guard.js';
 import { type Line, readNdjson } from '#core/platform/http/ndjson.js';
 import { Operation } from '#core/platform/http/operation.js';
@@ -18,6 +17,7 @@ import {
   AskPrivacyCentre,
   type PrivacyCentre,
 } from '#domains/purposes/queries/privacy-centre.message.js';
+import { normalisedContact } from '#domains/subjects/domain/contacts.vocabulary.js';
 import { Decide, type DecisionAnswer, type DecisionQuestion } from '../queries/decide.message.js';
 import { answerExample, questionExample } from './consents.examples.js';
 import { answerSchema, answersSchema } from './consents.schemas.js';

@@ -6,7 +6,6 @@ import { Refused } from '#core/kernel/refused.js';
 import { occasionOf, type Requested, sourceOf } from '#core/kernel/requested.js';
 import { Ledger, type Outcome, step } from '#core/ledger/ledger.js';
 import { Config } from '#core/platform/config.js';
-import { normalisedContact } from '#core/platform/contact-values.js';
 import { CLOCK } from '#core/platform/tokens.js';
 import { DERIVATION, LOOKUP_INDEX } from '#core/vault/tokens.js';
 import { derivedId } from '#core/vault/derivation.js';
@@ -18,6 +17,7 @@ import {
 } from '#core/vault/port.js';
 import { requireSource } from '#domains/purposes/domain/purposes.vocabulary.js';
 import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
+import { normalisedContact } from '../domain/contacts.vocabulary.js';
 import { compartmentOf, type ContactKind } from '../domain/subjects.events.js';
 import {
   addContactPoint,

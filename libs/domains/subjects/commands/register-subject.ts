@@ -7,7 +7,6 @@ import type { Occasion } from '#core/kernel/event.js';
 import { notInTheFuture, occasionOf, type Requested } from '#core/kernel/requested.js';
 import { Ledger, type Step, step } from '#core/ledger/ledger.js';
 import { Config } from '#core/platform/config.js';
-import { normalisedContact, referenceKind } from '#core/platform/contact-values.js';
 import { CLOCK } from '#core/platform/tokens.js';
 import { DERIVATION, LOOKUP_INDEX } from '#core/vault/tokens.js';
 import { derivedId } from '#core/vault/derivation.js';
@@ -18,6 +17,7 @@ import {
   AskPrivacyCentre,
   type PrivacyCentre,
 } from '#domains/purposes/queries/privacy-centre.message.js';
+import { normalisedContact, referenceKind } from '../domain/contacts.vocabulary.js';
 import {
   type Collection,
   compartmentOf,

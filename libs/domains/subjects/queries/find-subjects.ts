@@ -4,9 +4,9 @@ import { type ContactPointId, streamOf, type SubjectId } from '#core/kernel/ids.
 import { fold } from '#core/kernel/model.js';
 import { Ledger } from '#core/ledger/ledger.js';
 import { Config } from '#core/platform/config.js';
-import { normalisedContact, referenceKind } from '#core/platform/contact-values.js';
 import { LOOKUP_INDEX } from '#core/vault/tokens.js';
 import type { LookupIndex } from '#core/vault/port.js';
+import { normalisedContact, referenceKind } from '../domain/contacts.vocabulary.js';
 import { type Subject, subject } from '../domain/subjects.js';
 import { compartmentOf, registrationReference } from '../domain/subjects.events.js';
 import { FindSubjects } from './find-subjects.message.js';

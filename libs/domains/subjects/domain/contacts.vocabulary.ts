@@ -1,8 +1,7 @@
 import { domainToASCII } from 'node:url';
 import { type CountryCode, parsePhoneNumberFromString } from 'libphonenumber-js';
 import { invalid } from '#core/kernel/refused.js';
-
-type ContactKind = 'email' | 'phone' | 'post';
+import type { ContactKind } from './subjects.events.js';
 
 /**
  * The one spelling under which a contact value is stored and looked up. E-mail: trimmed, NFC, and only the
