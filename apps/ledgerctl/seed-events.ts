@@ -25,6 +25,14 @@ export function seededReference(seed: string, n: number): { system: string; id: 
   return { system: 'seed', id: `${seed}-${n}` };
 }
 
+/** Of so many events one person asks to be forgotten; more than this do not. */
+const [EVENTS_FOR_ERASURE, MOST_ERASURES] = [5_000, 200];
+
+/** How many of the first people are forgotten where there are so many events. */
+export function erasuresIn(events: number): number {
+  return Math.min(MOST_ERASURES, Math.floor(events / EVENTS_FOR_ERASURE));
+}
+
 /**
  * Everything that the first people of a seed do, until at least so many events are recorded. What a person does
  * depends on the seed and their number alone. Like visitors of a shop, some hundred people at a time take turns: first

@@ -7,7 +7,7 @@ import { type Api, Problem } from './api.js';
 import { applyCatalogue } from './catalogue.js';
 import { importFile, importLines } from './import-file.js';
 import { EXIT, type Output } from './output.js';
-import { seededLines, seededReference } from './seed-events.js';
+import { erasuresIn, seededLines, seededReference } from './seed-events.js';
 
 const example = (name: string) =>
   fileURLToPath(new URL(`../../../examples/${name}`, import.meta.url));
@@ -22,9 +22,6 @@ export async function seedDemo(api: Api, out: Output): Promise<number> {
   await applyExamples(api, out);
   return importFile(api, example('people.ndjson'), out);
 }
-
-/** Of so many events one person asks to be forgotten; more than this do not. */
-const [EVENTS_FOR_ERASURE, MOST_ERASURES] = [5_000, 200];
 
 /** What a repetition finds of those who were erased meanwhile. */
 const FORGOTTEN = new Set(['subject-erased', 'key-destroyed']);
@@ -50,7 +47,7 @@ export async function seedEvents(
     },
     out,
   );
-  const erasures = Math.min(MOST_ERASURES, Math.floor(events / EVENTS_FOR_ERASURE));
+  const erasures = erasuresIn(events);
   for (let n = 0; n < erasures; n++) {
     await forget(api, seed, n);
     out.progress(`${n + 1} of ${erasures} people erased`);

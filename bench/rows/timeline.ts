@@ -1,4 +1,4 @@
-import { seededReference } from '../../apps/ledgerctl/seed-events.js';
+import { erasuresIn, seededReference } from '../../apps/ledgerctl/seed-events.js';
 import { Connection, written } from '../http-client.js';
 import { apiOf } from '../people.js';
 import { spreadOf } from '../measure.js';
@@ -16,7 +16,7 @@ export default {
   async prepare(stage) {
     const arm = async (events: number) => {
       const server = await stage.ledger(events);
-      const paths = await timelinesOf(server);
+      const paths = await timelinesOf(server, erasuresIn(stage.size.events));
       return async () => ({ value: await medianTime(server, paths) });
     };
     return {
@@ -26,12 +26,12 @@ export default {
   },
 } satisfies Row;
 
-/** The first people of a seed do the same in a ledger of any size; the very first of them may be erased. */
-async function timelinesOf(server: Server): Promise<string[]> {
+/** The first people of a seed do the same in a ledger of any size; of them those are asked for who are erased in none. */
+async function timelinesOf(server: Server, erased: number): Promise<string[]> {
   const api = apiOf(server);
   const paths: string[] = [];
   for (let n = 0; n < PEOPLE; n++) {
-    const externalRef = seededReference('1', 30 - n);
+    const externalRef = seededReference('1', erased + n);
     const { body } = await api.call<{ subjects: { subjectId: string }[] }>(
       'POST',
       '/v1/subjects/search',
@@ -39,6 +39,7 @@ async function timelinesOf(server: Server): Promise<string[]> {
     );
     for (const { subjectId } of body.subjects) paths.push(`/v1/subjects/${subjectId}/timeline`);
   }
+  if (paths.length < PEOPLE) throw new Error(`${paths.length} of ${PEOPLE} people are known`);
   return paths;
 }
 

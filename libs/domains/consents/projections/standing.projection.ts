@@ -8,7 +8,8 @@ import type { Position } from '#core/kernel/position.js';
 import type { Projection, ProjectionContext } from '#core/projector/projection.js';
 import { type PersonFacts, personFacts } from '../domain/facts.js';
 import { personChanged, type PersonSpan, personSpans, samePerson } from '../domain/person.js';
-import { sameStanding, type Standing, standingOf, type StandingRules } from '../domain/standing.js';
+import type { StandingRules } from '../domain/moves.js';
+import { sameStanding, type Standing, standingOf } from '../domain/standing.js';
 
 /**
  * The read model that answers "may we?": how every person stands towards every purpose, and what holds of
