@@ -71,6 +71,24 @@ describe('a projection', () => {
     expect(checkpoint?.anchor).toEqual({ position: later, eventId: (await w.log.at(later))?.id });
   });
 
+  test('is proven by the event that it passed over last, and does not ask the log for it', async () => {
+    await w.log.append(someEvents(9));
+    const projector = w.projector({ projections: [{ ...tally(), concerns: () => false }] });
+    projector.start();
+    await projector.waitFor('9' as Position, ['tally'], { timeoutMs: 5_000 });
+    const at = jest.spyOn(w.log, 'at');
+    const position = await w.log.append(someEvents(3, 50, 9));
+    await until(
+      'the checkpoint moves',
+      async () => (await projector.checkpoints()).get('tally')?.position === position,
+      10_000,
+    );
+    expect(at).not.toHaveBeenCalled();
+    at.mockRestore();
+    const checkpoint = (await projector.checkpoints()).get('tally');
+    expect(checkpoint?.anchor).toEqual({ position, eventId: (await w.log.at(position))?.id });
+  });
+
   test('does not poll hot while nothing happens', async () => {
     await w.log.append(someEvents(9));
     const projector = w.projector({ projections: [tally()], leaseMilliseconds: 10_000 });

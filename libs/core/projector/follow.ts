@@ -83,6 +83,8 @@ export async function followUnderLease(work: Following): Promise<void> {
 class Follower {
   /** Scanned this far, with nothing between the checkpoint and here that matters. */
   private scanned: Position;
+  /** The last event that was passed over: where the scan ended with it, it proves that without being asked for. */
+  private passedOver: Recorded | undefined;
   private arrived: Outcome<IteratorResult<LogPage>> | undefined;
   private renewAt = performance.now();
   private moveOverAt = 0;
@@ -134,6 +136,7 @@ class Follower {
     );
     if (events.length === 0) {
       this.scanned = laterOf(this.scanned, scannedTo);
+      this.passedOver = all.at(-1) ?? this.passedOver;
       return;
     }
     await this.work.onEvents(events, await this.mark({ events: all, scannedTo }));
@@ -198,7 +201,9 @@ class Follower {
 
   private async moveOver(caughtUpAt?: number): Promise<void> {
     const { db, lease } = this.work;
-    const mark = await this.mark({ events: [], scannedTo: this.scanned });
+    const { scanned, passedOver } = this;
+    const events = passedOver?.position === scanned ? [passedOver] : [];
+    const mark = await this.mark({ events, scannedTo: scanned });
     const step: Advance = { ...mark, applied: NONE, caughtUpAt: caughtUpAt ?? mark.caughtUpAt };
     await advance(db, lease, step);
     advanced(lease, step);
