@@ -51,8 +51,7 @@ export class DecideHandler implements IQueryHandler<Decide> {
   ) {}
 
   async execute({ questions, behindErasure, ...more }: Decide): Promise<readonly DecisionAnswer[]> {
-    const centre = await this.queries.execute(new AskPrivacyCentre());
-    checkQuestions(centre, questions, more.pointerTo);
+    await this.check(questions, more.pointerTo);
 
     const now = this.clock.now();
     const subjects = await this.subjectsOf(questions, more.pointerTo);
@@ -66,28 +65,45 @@ export class DecideHandler implements IQueryHandler<Decide> {
     const found = await this.find(asked);
     const open = found.find((_, index) => asked[index]?.knownAt === undefined);
     const position = open?.position ?? (await standingPosition(this.lookups));
-    const centres = new Map<Position, Promise<PrivacyCentre>>();
-    // The rules as they were at the place in the log that the rows are from, also where that is not the head.
-    const centreAt = (upTo: Position) => {
-      const known = centres.get(upTo) ?? this.queries.execute(new AskPrivacyCentre(upTo));
-      centres.set(upTo, known);
-      return known;
-    };
-
     const byQuestion = questions.map((): Found[] => []);
     found.forEach((one, index) => byQuestion[(asked[index] as { n: number }).n]?.push(one));
-    return Promise.all(
-      questions.map(async (question, n): Promise<DecisionAnswer> => {
-        const { asOf = now } = question;
-        const of = byQuestion[n] ?? [];
-        const known = knownAts[n];
-        const upTo = of[0]?.position ?? (known ? earlierOf(known, position) : position);
-        const rules = await centreAt(upTo);
-        const answers = of.map((one) => answerTo(question, one, rules, asOf, behindErasure));
-        const knownAt = knownAtOf(question.knownAt, upTo);
-        return { ...combined(question, answers), asOf, knownAt, position: upTo };
-      }),
-    );
+    const upTos = questions.map((_, n) => {
+      const known = knownAts[n];
+      return byQuestion[n]?.[0]?.position ?? (known ? earlierOf(known, position) : position);
+    });
+    const centres = await this.centresAt(upTos);
+    return questions.map((question, n): DecisionAnswer => {
+      const { asOf = now } = question;
+      const upTo = upTos[n] as Position;
+      const rules = centres.get(upTo) as PrivacyCentre;
+      const answers = (byQuestion[n] ?? []).map((one) =>
+        answerTo(question, one, rules, asOf, behindErasure),
+      );
+      const knownAt = knownAtOf(question.knownAt, upTo);
+      return { ...combined(question, answers), asOf, knownAt, position: upTo };
+    });
+  }
+
+  /** The rules as they were at the places in the log that the rows are from, also where these are not the head. */
+  private async centresAt(
+    positions: readonly Position[],
+  ): Promise<ReadonlyMap<Position, PrivacyCentre>> {
+    const centres = new Map<Position, PrivacyCentre>();
+    for (const upTo of new Set(positions))
+      centres.set(upTo, await this.queries.execute(new AskPrivacyCentre(upTo)));
+    return centres;
+  }
+
+  /** What is in the catalogue stays there: only what is not known yet has to be looked for at the head. */
+  private async check(
+    questions: readonly DecisionQuestion[],
+    pointerTo: Decide['pointerTo'],
+  ): Promise<void> {
+    const kept = await this.queries.execute(new AskPrivacyCentre(undefined, Infinity));
+    if (violationsIn(questions, kept, pointerTo).length === 0) return;
+    const centre = await this.queries.execute(new AskPrivacyCentre());
+    const [first, ...more] = violationsIn(questions, centre, pointerTo);
+    if (first) throw invalid(first, ...more);
   }
 
   private async find(asked: readonly Asked[]): Promise<readonly Found[]> {
@@ -167,17 +183,15 @@ function combined(question: DecisionQuestion, answers: readonly Answer[]): Answe
   return known.length > 0 ? mostRestrictive(known) : unknownSubject;
 }
 
-function checkQuestions(
-  centre: PrivacyCentre,
+function violationsIn(
   questions: readonly DecisionQuestion[],
-  pointerTo: (n: number) => string,
-): void {
-  const violations = questions.flatMap(({ purpose, channel, topic }, n): Violation[] => {
-    return questionViolations(centre, { purpose, channel, topic }).map((violation) => ({
+  centre: PrivacyCentre,
+  pointerTo: Decide['pointerTo'],
+): Violation[] {
+  return questions.flatMap((question, n) =>
+    questionViolations(centre, question).map((violation) => ({
       ...violation,
       pointer: pointerTo(n) + (violation.pointer ?? ''),
-    }));
-  });
-  const [first, ...more] = violations;
-  if (first) throw invalid(first, ...more);
+    })),
+  );
 }

@@ -14,9 +14,9 @@ export class AnswerPrivacyCentre implements IQueryHandler<AskPrivacyCentre> {
     this.fold = new CategoryFold(ledger, privacyCentre, ['purpose', 'notice', 'topic', 'settings']);
   }
 
-  async execute({ knownAt }: AskPrivacyCentre): Promise<PrivacyCentre> {
+  async execute({ knownAt, maxAge }: AskPrivacyCentre): Promise<PrivacyCentre> {
     const position =
       typeof knownAt === 'object' ? await resolveKnownAt(this.ledger, knownAt) : knownAt;
-    return position === undefined ? (await this.fold.atHead()).state : this.fold.at(position);
+    return position === undefined ? (await this.fold.atHead(maxAge)).state : this.fold.at(position);
   }
 }
