@@ -23,9 +23,12 @@ export function openLog(level: LogLevel, destination?: DestinationStream): Logge
         res: () => undefined,
       },
     },
-    destination ?? pino.destination({ dest: 1, sync: false }),
+    destination ?? pino.destination({ dest: 1, sync: false, ...GATHERED }),
   );
 }
+
+/** Lines are written together, and none later than this many milliseconds: each write costs as much as many lines. */
+const GATHERED = { minLength: 4_096, periodicFlush: 100 };
 
 /** What may be known of an error outside: what it is and where it arose. */
 export interface Failure {
