@@ -9,7 +9,8 @@ import {
 import type { CopiedRow } from '#core/ledger/postgres/copied-rows.js';
 import type { Shape, Shapes } from '#core/ledger/shapes.js';
 import { consecutiveOrigins } from './leaf-origins.js';
-import { HASH_BYTES } from './merkle.js';
+import { type Hash, HASH_BYTES } from './merkle.js';
+import { sha256 } from './node-crypto.js';
 import { RunPacker } from './stream-runs.js';
 import { TILE_WIDTH } from './tiles.js';
 import type { VouchedPage } from './vouched-page.js';
@@ -124,16 +125,23 @@ class Page {
 }
 
 const PAIR = 2 * HASH_BYTES;
-/** What makes two hashes a node (RFC 6962, section 2.1), and the hashes. */
-const node = Buffer.alloc(1 + PAIR, 1);
+const NODE = 1 + PAIR;
+/**
+ * The nodes of a level of a tile as they are hashed: what makes two hashes a node (RFC 6962, section 2.1), and the
+ * hashes. Those of the next level are written over the ones that were hashed already.
+ */
+const level = Buffer.alloc((TILE_WIDTH / 2) * NODE, 1);
+const nodes = Array.from({ length: TILE_WIDTH / 2 }, (_, at) =>
+  level.subarray(at * NODE, (at + 1) * NODE),
+);
 
 /** The root over the hashes of a full tile, as `subtreeHash` gives it. */
-function rootOf(tile: Buffer): Buffer {
-  const level = Buffer.from(tile);
-  for (let width = TILE_WIDTH; width > 1; width /= 2)
-    for (let pair = 0; pair < width / 2; pair++) {
-      level.copy(node, 1, pair * PAIR, (pair + 1) * PAIR);
-      level.write(hash('sha256', node, 'binary'), pair * HASH_BYTES, 'latin1');
+function rootOf(tile: Buffer): Hash {
+  for (const [at, node] of nodes.entries()) tile.copy(node, 1, at * PAIR, (at + 1) * PAIR);
+  for (let width = TILE_WIDTH / 2; width > 1; width /= 2)
+    for (let at = 0; at < width; at++) {
+      const above = (at >> 1) * NODE + 1 + (at % 2) * HASH_BYTES;
+      level.write(hash('sha256', nodes[at] as Buffer, 'binary'), above, 'latin1');
     }
-  return level.subarray(0, HASH_BYTES);
+  return sha256(nodes[0] as Buffer);
 }
