@@ -54,3 +54,11 @@ test('rows are read wherever the pieces of a COPY end, however large they are', 
     [4, 4_000, 200_000],
   ]);
 });
+
+test('a row that is cut is refused, whatever an earlier one has left behind it', () => {
+  const read = new CopiedRow();
+  read.hold(row(1, 100));
+  expect(read.read()).toBe(true);
+  read.hold(row(2, 100).subarray(0, -1));
+  expect(() => read.read()).toThrow('ends at byte');
+});

@@ -44,7 +44,7 @@ export class CopiedRow {
     this.at = this.copied[0] === SIGNATURE_BEGINS ? HEADER : 0;
   }
 
-  /** Reads the next row of the piece; false where there is none. */
+  /** Reads the next row of the piece; false where there is none. Throws where the piece ends within a row. */
   read(): boolean {
     const { view } = this;
     if (this.at + 2 > this.end || view.getInt16(this.at) !== COLUMN_COUNT) return false;
@@ -58,6 +58,9 @@ export class CopiedRow {
     this.recordedAt = this.number64();
     this.span(this.digest);
     this.span(this.bytes);
+    // Behind it lies what an earlier piece has left there.
+    if (this.at > this.end)
+      throw new Error(`a row of COPY ends at byte ${this.at} of a piece of ${this.end}`);
     return true;
   }
 
