@@ -4,14 +4,14 @@ import { flawOfConsistency, type Hash } from '#core/proof/merkle.js';
 import { openNote } from '#core/proof/note.js';
 import { CHECKPOINT, CONSISTENCY, EARLIER } from './bundle.js';
 import { type CheckedBundle, checkpointIn, textOf } from './checked-bundle.js';
-import type { Keys } from './check-trust.js';
+import type { VerifierKeys } from './check-trust.js';
 import { fails, type Finding, Flaws, open } from './findings.js';
 
 /** The signed tree extends an earlier one, which one of the keys has signed. */
 export async function checkConsistency(
   bundle: CheckedBundle,
   checkpoint: Checkpoint | undefined,
-  { given, own }: Keys,
+  { given, own }: VerifierKeys,
 ): Promise<Finding> {
   const { archive, tools, trusted } = bundle;
   const mine = trusted.earlier?.trim() ? trusted.earlier : undefined;

@@ -1,14 +1,14 @@
 import { type Checkpoint, openCheckpoint } from '#core/proof/checkpoint.js';
 import { CHECKPOINT, type Manifest } from './bundle.js';
 import { type CheckedBundle, textOf } from './checked-bundle.js';
-import type { Keys } from './check-trust.js';
+import type { VerifierKeys } from './check-trust.js';
 import { type Finding, Flaws } from './findings.js';
 
 /** The checkpoint is signed with a key that was given, or with one that came with the bundle where none was. */
 export async function checkSignature(
   bundle: CheckedBundle,
   manifest: Manifest,
-  { given, own }: Keys,
+  { given, own }: VerifierKeys,
 ): Promise<{ checkpoint: Checkpoint | undefined; finding: Finding }> {
   const flaws = new Flaws('signature');
   const note = await textOf(bundle, CHECKPOINT, flaws);

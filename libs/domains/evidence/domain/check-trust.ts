@@ -5,7 +5,7 @@ import type { CheckedBundle } from './checked-bundle.js';
 import { fails, type Finding, holds, open } from './findings.js';
 
 /** Verifier keys that a checkpoint may be signed with. */
-export interface Keys {
+export interface VerifierKeys {
   /** By whoever verifies. */
   readonly given: readonly VerifierKey[];
   /** One of those that were given is none. */
@@ -14,7 +14,10 @@ export interface Keys {
   readonly own: readonly VerifierKey[];
 }
 
-export function keysOf({ trusted, tools }: CheckedBundle, manifest: Manifest): Keys {
+export function verifierKeysOf(
+  { trusted, tools }: CheckedBundle,
+  manifest: Manifest,
+): VerifierKeys {
   const parse = (texts: readonly string[]) =>
     texts.map((text) => parseVerifierKey(tools.sha256, text.trim()));
   const given = parse(trusted.keys ?? []);
@@ -29,7 +32,7 @@ export function keysOf({ trusted, tools }: CheckedBundle, manifest: Manifest): K
 export function checkTrust(
   { trusted: { origin } }: CheckedBundle,
   manifest: Manifest,
-  { given, malformed }: Keys,
+  { given, malformed }: VerifierKeys,
   checkpoint: Checkpoint | undefined,
 ): Finding {
   if (malformed)

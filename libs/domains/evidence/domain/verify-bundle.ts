@@ -8,7 +8,7 @@ import { KeysCheck } from './check-keys.js';
 import { NoticesCheck } from './check-notices.js';
 import { checkSignature } from './check-signature.js';
 import { StreamsCheck } from './check-streams.js';
-import { checkTrust, keysOf } from './check-trust.js';
+import { checkTrust, verifierKeysOf } from './check-trust.js';
 import {
   type CheckedBundle,
   mustBeForm,
@@ -58,7 +58,7 @@ export async function verifyBundle(
   );
   const { manifest, finding: files } = await checkFiles(bundle);
   if (!manifest) return reportOf({ archive: whole, files });
-  const keys = keysOf(bundle, manifest);
+  const keys = verifierKeysOf(bundle, manifest);
   const { checkpoint, finding: signature } = await checkSignature(bundle, manifest, keys);
   const found = {
     archive: whole,
