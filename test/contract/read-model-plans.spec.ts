@@ -2,17 +2,20 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { type Kysely, sql } from 'kysely';
 import { newId } from '#core/kernel/ids.js';
 import type { Instant } from '#core/kernel/instant.js';
+import type { Position } from '#core/kernel/position.js';
 import { kyselyOn, openPool } from '#core/platform/database.js';
 import { migrations } from '#core/projector/migrations.js';
 import { LIVE_SCHEMA } from '#core/projector/tables.js';
 import { StandingProjection } from '#domains/consents/projections/standing.projection.js';
 import {
+  audienceSection,
   findStandings,
+  rangesOfPeople,
   standingPosition,
 } from '#domains/consents/projections/standing.questions.js';
 import { type FreshDatabase, freshDatabase } from '../support/database.js';
 
-/** Questions about somebody cost what their answer costs, however many people there are. */
+/** Questions about somebody, or about some of all, cost what their answer costs, however many people there are. */
 
 const PEOPLE = 20_000;
 const NOW = '2026-06-01T00:00:00.000Z' as Instant;
@@ -87,6 +90,17 @@ async function ask(db: Kysely<unknown>, many: number): Promise<void> {
   await standingPosition(db);
 }
 
+/** The first of the sections in which everybody is asked about. */
+async function askSome(db: Kysely<unknown>, people: number): Promise<void> {
+  const rules = { key: 'newsletter', marketing: true, doubleOptIn: false, channels: [] };
+  const asked = { rules, asOf: NOW, knownAt: '1000000' as Position, behindErasure: false };
+  for await (const range of rangesOfPeople(db, people)) {
+    const { allowed } = await audienceSection(db, asked, range);
+    expect(allowed).toHaveLength(people);
+    return;
+  }
+}
+
 /** How many rows of the read model the session has looked at in `work`. */
 async function looked(db: Kysely<unknown>, work: () => Promise<void>): Promise<number> {
   const count = async () => {
@@ -136,6 +150,31 @@ test('what a session plans for itself each time does not read whole tables eithe
     await register(3, PEOPLE);
     await sql`analyze read_models.persons, read_models.standings`.execute(owner);
     expect(await looked(db, () => ask(db, 1_000))).toBeLessThan(5_000);
+  } finally {
+    await db.destroy();
+  }
+});
+
+test('a section of an audience costs the same whether there are three people or many', async () => {
+  const db = open(true);
+  try {
+    for (let round = 0; round < 8; round++) await askSome(db, 3);
+    await register(3, PEOPLE);
+    expect(await looked(db, () => askSome(db, 100))).toBeLessThan(1_000);
+    await sql`analyze read_models.persons, read_models.standings`.execute(owner);
+    expect(await looked(db, () => askSome(db, 100))).toBeLessThan(1_000);
+  } finally {
+    await db.destroy();
+  }
+});
+
+test('a session that reads whole tables for a section is caught', async () => {
+  const db = open(true);
+  try {
+    await sql`set enable_seqscan = on`.execute(db);
+    for (let round = 0; round < 8; round++) await askSome(db, 3);
+    await register(3, PEOPLE);
+    expect(await looked(db, () => askSome(db, 100))).toBeGreaterThan(PEOPLE);
   } finally {
     await db.destroy();
   }

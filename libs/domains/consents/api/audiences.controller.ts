@@ -80,16 +80,18 @@ export class AudiencesController {
     audience: Audience,
     { include, summary }: AudienceBody,
   ): AsyncGenerator<readonly object[]> {
-    let allowed = 0;
-    for await (const page of audience.pages()) {
-      allowed += page.length;
+    let count = 0;
+    const reasons = new Map<string, number>();
+    for await (const { allowed, excluded } of audience.sections()) {
+      count += allowed.length;
+      for (const [code, more] of excluded) reasons.set(code, (reasons.get(code) ?? 0) + more);
       yield include.length > 0
-        ? await this.withInclusions(page, include)
-        : page.map((subjectId) => ({ subjectId }));
+        ? await this.withInclusions(allowed, include)
+        : allowed.map((subjectId) => ({ subjectId }));
     }
     const { asOf, knownAt, position } = audience;
-    const excluded = summary === 'full' ? await audience.excluded() : undefined;
-    yield [{ summary: { allowed, asOf, knownAt, position, excluded } }];
+    const excluded = summary === 'full' ? Object.fromEntries([...reasons].sort()) : undefined;
+    yield [{ summary: { allowed: count, asOf, knownAt, position, excluded } }];
   }
 
   private async withInclusions(

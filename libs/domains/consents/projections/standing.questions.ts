@@ -151,7 +151,10 @@ export interface AudienceAsked {
  * The first code that applies, per person: `answer` (domain/answer.ts) in SQL, for the whole table at
  * once. A property test holds the two against each other.
  */
-function codeOf({ rules, topic, channel, asOf, behindErasure }: AudienceAsked): RawBuilder<string> {
+function codeOf(
+  { rules, topic, channel, asOf }: AudienceAsked,
+  erasedSince: RawBuilder<boolean>,
+): RawBuilder<string> {
   const retired = rules.retiredAt !== undefined && asOf >= rules.retiredAt;
   const kind = channel && contactKindOf(channel);
   const known = kind && sql.ref(`p.${kind}`);
@@ -164,7 +167,7 @@ function codeOf({ rules, topic, channel, asOf, behindErasure }: AudienceAsked): 
             ${topic.unset === 'follows-purpose' ? 'on' : 'off'}) = 'off'`
         : sql`false`;
   return sql<string>`case
-    when p.erased or ${behindErasure ? sql`false` : sql`e.subject is not null`} then 'erased'
+    when p.erased or ${erasedSince} then 'erased'
     when s.code in ('restricted', 'objected') then s.code
     when s.code is null and (p.restricted[1] = '*' or ${rules.key} = any(p.restricted)) then 'restricted'
     when s.code is null and ${rules.marketing} and p.objects_to_marketing then 'objected'
@@ -183,55 +186,74 @@ function codeOf({ rules, topic, channel, asOf, behindErasure }: AudienceAsked): 
     else 'allowed' end`;
 }
 
-function everybody(asked: AudienceAsked): RawBuilder<{ subject: string; code: string }> {
+/** People between two ids, without the first and with the last. */
+export interface Range {
+  readonly after: string;
+  readonly upTo: string;
+}
+
+/** Everybody whom the read model has, in the order of ids, at most so many in each range. */
+export async function* rangesOfPeople(database: Database, most: number): AsyncGenerator<Range> {
+  for (let after = ''; ;) {
+    const { rows } = await sql<{ subject: string | null }>`
+      select max(subject) as subject from (
+        select distinct subject from read_models.persons where subject > ${after}
+        order by subject limit ${most}) as people`.execute(database);
+    const upTo = rows[0]?.subject;
+    if (typeof upTo !== 'string') return;
+    yield { after, upTo };
+    after = upTo;
+  }
+}
+
+/** How a question is answered for the people of a range. */
+export interface AudienceSection {
+  /** In the order of ids. */
+  readonly allowed: readonly string[];
+  /** How many are not, by the code that says why; `unknown-subject` where they were known, but not yet on that day. */
+  readonly excluded: ReadonlyMap<string, number>;
+}
+
+/**
+ * Rows known at one position never change: sections agree. People are taken between two ids, by index, so that a
+ * section costs the same in a ledger of any size.
+ */
+export async function audienceSection(
+  database: Database,
+  asked: AudienceAsked,
+  { after, upTo }: Range,
+): Promise<AudienceSection> {
   const { rules, asOf, knownAt, behindErasure } = asked;
-  const erased = behindErasure
-    ? sql``
-    : sql`left join read_models.persons e on e.subject = p.subject
-        and e.known_to = ${STILL_KNOWN}::bigint and e.erased`;
-  return sql`
-    select p.subject, ${codeOf(asked)} as code
-    from read_models.persons p
-    left join read_models.standings s on s.subject = p.subject and s.purpose = ${rules.key}
-      and s.known_to > ${knownAt}::bigint and s.known_from <= ${knownAt}::bigint
-      and s.valid_from <= ${asOf}::timestamptz and s.valid_to > ${asOf}::timestamptz
-    ${erased}
-    where p.known_to > ${knownAt}::bigint and p.known_from <= ${knownAt}::bigint
-      and p.valid_from <= ${asOf}::timestamptz and p.valid_to > ${asOf}::timestamptz`;
-}
-
-/** A page of those who are allowed, in order of id. Rows known at one position never change: pages agree. */
-export async function audiencePage(
-  database: Database,
-  asked: AudienceAsked,
-  after: string,
-  limit: number,
-): Promise<string[]> {
-  const { rows } = await sql<{ subject: string }>`
-    select subject from (${everybody(asked)} and p.subject > ${after}) as everybody
-    where code = 'allowed' order by subject limit ${limit}`.execute(database);
-  return rows.map(({ subject }) => subject);
-}
-
-/** How many people known at `knownAt` are allowed, and how many are not, by the code that says why. */
-export async function audienceCounts(
-  database: Database,
-  asked: AudienceAsked,
-): Promise<ReadonlyMap<string, number>> {
-  const { rows } = await sql<{ code: string; count: string }>`
-    with known as (
-      select count(distinct subject) as count from read_models.persons
-      where known_to > ${asked.knownAt}::bigint and known_from <= ${asked.knownAt}::bigint),
-    answered as (
-      select code, count(*) as count from (${everybody(asked)}) as everybody group by code)
-    select code, count from answered
+  const people = sql`p.subject > ${after} and p.subject <= ${upTo}`;
+  const known = sql`p.known_to > ${knownAt}::bigint and p.known_from <= ${knownAt}::bigint`;
+  // Looked at once, not for each of them.
+  const erasedSince = behindErasure
+    ? sql<boolean>`false`
+    : sql<boolean>`p.subject in (select p.subject from read_models.persons p
+        where ${people} and p.known_to = ${STILL_KNOWN}::bigint and p.erased)`;
+  const { rows } = await sql<{ code: string; count: string; subjects: string | null }>`
+    with answered as (
+      select p.subject, ${codeOf(asked, erasedSince)} as code
+      from read_models.persons p
+      left join read_models.standings s on s.subject = p.subject and s.purpose = ${rules.key}
+        and s.known_to > ${knownAt}::bigint and s.known_from <= ${knownAt}::bigint
+        and s.valid_from <= ${asOf}::timestamptz and s.valid_to > ${asOf}::timestamptz
+      where ${people} and ${known}
+        and p.valid_from <= ${asOf}::timestamptz and p.valid_to > ${asOf}::timestamptz)
+    select code, count(*) as count,
+      string_agg(subject, ' ' order by subject) filter (where code = 'allowed') as subjects
+    from answered group by code
     union all
-    select 'unknown-subject', known.count - coalesce((select sum(count) from answered), 0) from known`.execute(
-    database,
-  );
-  return new Map(
-    rows.filter((row) => row.count !== '0').map((row) => [row.code, Number(row.count)]),
-  );
+    select 'unknown-subject', count(distinct p.subject) - (select count(*) from answered), null
+    from read_models.persons p where ${people} and ${known}`.execute(database);
+  return {
+    allowed: rows.flatMap(({ subjects }) => subjects?.split(' ') ?? []),
+    excluded: new Map(
+      rows
+        .filter(({ code, count }) => code !== 'allowed' && count !== '0')
+        .map(({ code, count }) => [code, Number(count)]),
+    ),
+  };
 }
 
 /** How far the read model has come for everybody: where its last partition is. */

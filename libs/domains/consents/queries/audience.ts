@@ -7,15 +7,16 @@ import { earlierOf, type Position, START } from '#core/kernel/position.js';
 import { invalid } from '#core/kernel/refused.js';
 import { resolveKnownAt } from '#core/ledger/known-at.js';
 import { Ledger } from '#core/ledger/ledger.js';
+import { workAhead } from '#core/platform/ahead.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
-import { CLOCK, DATABASE } from '#core/platform/tokens.js';
+import { CLOCK, LOOKUPS } from '#core/platform/tokens.js';
 import type { Channel } from '#domains/purposes/domain/purposes.events.js';
 import { questionViolations } from '#domains/purposes/domain/purposes.vocabulary.js';
 import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
 import {
   type AudienceAsked,
-  audienceCounts,
-  audiencePage,
+  audienceSection,
+  rangesOfPeople,
   type Database,
   standingPosition,
 } from '../projections/standing.questions.js';
@@ -34,10 +35,14 @@ export interface Audience {
   /** A time or `position:N`: asked with it, the question gets the same answer again. */
   readonly knownAt: string;
   readonly position: Position;
-  /** Pages of ids in order; memory holds one page at a time. */
-  pages(): AsyncIterable<readonly SubjectId[]>;
-  /** How many people are not in it, by the code that says why. */
-  excluded(): Promise<Readonly<Record<string, number>>>;
+  /** Everybody in the order of ids, some thousands at a time. */
+  sections(): AsyncIterable<AudienceSection>;
+}
+
+export interface AudienceSection {
+  readonly allowed: readonly SubjectId[];
+  /** How many are not, by the code that says why. */
+  readonly excluded: ReadonlyMap<string, number>;
 }
 
 export class AskAudience extends Query<Audience> {
@@ -50,12 +55,13 @@ export class AskAudience extends Query<Audience> {
   }
 }
 
-const PAGE = 5_000;
+/** People looked at together. */
+const SECTION = 10_000;
 
 @QueryHandler(AskAudience)
 export class AnswerAudience implements IQueryHandler<AskAudience> {
   constructor(
-    @Inject(DATABASE) private readonly database: Database,
+    @Inject(LOOKUPS) private readonly lookups: Database,
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly ledger: Ledger,
@@ -73,7 +79,7 @@ export class AnswerAudience implements IQueryHandler<AskAudience> {
 
     const asOf = question.asOf ?? this.clock.now();
     const known = await this.knownAtOf(question);
-    const now = await standingPosition(this.database);
+    const now = await standingPosition(this.lookups);
     const position = known ? earlierOf(known, now) : now;
     const knownAt = knownAtOf(question.knownAt, position);
     const centre = await this.queries.execute(new AskPrivacyCentre(position));
@@ -81,27 +87,20 @@ export class AnswerAudience implements IQueryHandler<AskAudience> {
     const topic = question.topic === undefined ? undefined : centre.topics[question.topic];
     // A purpose or topic not yet known then: nobody is in its audience, nor left out of it.
     if (!rules || (question.topic !== undefined && !topic))
-      return { asOf, knownAt, position, pages: nobody, excluded: () => Promise.resolve({}) };
+      return { asOf, knownAt, position, sections: nobody };
 
-    const { database } = this;
+    const { lookups } = this;
     const { channel } = question;
     const asked: AudienceAsked = { rules, topic, channel, asOf, knownAt: position, behindErasure };
     return {
       asOf,
       knownAt,
       position,
-      async *pages() {
-        for (let last = ''; ;) {
-          const page = await audiencePage(database, asked, last, PAGE);
-          if (page.length > 0) yield page as SubjectId[];
-          if (page.length < PAGE) return;
-          last = page.at(-1) as string;
-        }
-      },
-      async excluded() {
-        const counts = await audienceCounts(database, asked);
-        return Object.fromEntries([...counts].filter(([code]) => code !== 'allowed').sort());
-      },
+      sections: () =>
+        workAhead(rangesOfPeople(lookups, SECTION), async (range) => {
+          const { allowed, excluded } = await audienceSection(lookups, asked, range);
+          return { allowed: allowed as SubjectId[], excluded };
+        }),
     };
   }
 
@@ -115,6 +114,6 @@ export class AnswerAudience implements IQueryHandler<AskAudience> {
   }
 }
 
-async function* nobody(): AsyncGenerator<readonly SubjectId[]> {
+async function* nobody(): AsyncGenerator<AudienceSection> {
   // Empty.
 }
