@@ -176,7 +176,9 @@ export class Reading {
     if (events[0] || !foreign) return events[0];
     const search = this.read(lastOf(this.prefix), foundSome, this.deadline / 3);
     const before = await search.catch((error: unknown) => {
-      if (isLate((error as Error).cause)) return undefined;
+      // Or it ended with nothing, and no time was left to make it as often as that is believed.
+      const { cause } = error as Error;
+      if (isLate(cause) || cause instanceof CutShort) return undefined;
       throw error;
     });
     return before?.events[0] ?? (await this.lastUpTo(foreign));
