@@ -116,7 +116,7 @@ export class Ledger {
   ) {}
 
   /**
-   * Reads the stream once, decides every step on it, and appends all facts together or none. Where the
+   * Decides every step on the stream, read once where it is not remembered, and appends all facts together or none. Where the
    * occasion's interaction is recorded already, that is the outcome and nothing is decided. When another
    * writer came in between, everything is decided anew, at most three times.
    */
@@ -203,6 +203,50 @@ export class Ledger {
   }
 
   private async attempt(
+    stream: StreamName,
+    occasion: Occasion,
+    steps: readonly Step[],
+    options: TransactOptions,
+  ): Promise<Outcome> {
+    const onRemembered = await this.attemptOnRemembered(stream, occasion, steps, options);
+    return onRemembered ?? this.attemptOnRead(stream, occasion, steps, options);
+  }
+
+  /**
+   * On what the store remembers of the stream: nothing needs to be read where that is all there is, and the append is
+   * refused where it is not. Undefined where nothing was appended: whatever else there is to say must be said of
+   * the stream as it is now.
+   */
+  private async attemptOnRemembered(
+    stream: StreamName,
+    occasion: Occasion,
+    steps: readonly Step[],
+    { ifRevision, ...how }: TransactOptions,
+  ): Promise<Outcome | undefined> {
+    // What is refused would be appended after its turn.
+    const remembered = how.turn ? undefined : this.store.remembered?.(stream);
+    if (!remembered) return undefined;
+    const revision = remembered.at(-1)?.revision;
+    if (ifRevision !== undefined && ifRevision !== revision) return undefined;
+    let facts: readonly Fact[];
+    try {
+      const history = this.decodeStream(remembered);
+      if (outcomeOf(history, occasion)) return undefined;
+      const decided = this.decide(stream, history, steps);
+      facts = how.finish?.(decided) ?? decided;
+    } catch {
+      return undefined;
+    }
+    if (facts.length === 0) return undefined;
+    try {
+      return await this.append(stream, revision, occasion, facts, how);
+    } catch (error) {
+      if (error instanceof WrongExpectedRevision || error instanceof KeyDestroyed) return undefined;
+      throw error;
+    }
+  }
+
+  private async attemptOnRead(
     stream: StreamName,
     occasion: Occasion,
     steps: readonly Step[],

@@ -73,6 +73,10 @@ export class MovedStore implements EventStore {
     return (await this.store.read(stream, options)).map(this.shift);
   }
 
+  remembered(stream: StreamName): readonly StoredEvent[] | undefined {
+    return this.store.remembered?.(stream)?.map(this.shift);
+  }
+
   async readMany(
     streams: readonly StreamName[],
     { upTo }: { upTo?: Position } = {},

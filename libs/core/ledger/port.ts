@@ -31,6 +31,13 @@ export interface EventStore {
   read(stream: StreamName, options?: ReadOptions): Promise<readonly StoredEvent[]>;
 
   /**
+   * What is known of a stream without asking for it, perhaps out of date: a decision may be tried on it, since its
+   * append is refused where the stream went on. Undefined where the store keeps nothing of any stream.
+   * - MUST be events of the stream from its first on, without a gap; none where nothing is known of it.
+   */
+  remembered?(stream: StreamName): readonly StoredEvent[] | undefined;
+
+  /**
    * Several streams at once, each in order of revision, up to and including `upTo` where given.
    * MUST have an entry for every stream asked for, an empty one where there is no such stream.
    */

@@ -438,6 +438,25 @@ export function describeEventStore(name: string, make: () => Promise<StoreUnderT
         expect(await store.read(sampleStream(), { limit: 1 })).toEqual([]);
       });
 
+      test('what is remembered of a stream from its first event on', async () => {
+        const [stream] = await streamWith(3);
+        const isBeginning = async () => {
+          const remembered = store.remembered?.(stream) ?? [];
+          expect(remembered).toEqual((await store.read(stream)).slice(0, remembered.length));
+        };
+        await isBeginning();
+        await store.read(stream, { fromRevision: 1 });
+        await isBeginning();
+        await append(stream, exact(2), ...sampleEvents(stream, 2));
+        await isBeginning();
+        if (made.other)
+          await made.other.append({ stream, expected: exact(4), events: sampleEvents(stream, 2) });
+        await isBeginning();
+        await store.read(stream, { fromRevision: 6 });
+        await isBeginning();
+        expect(store.remembered?.(sampleStream()) ?? []).toEqual([]);
+      });
+
       test('several streams up to a position', async () => {
         const [one] = await streamWith(2);
         const [two, , { position }] = await streamWith(2);

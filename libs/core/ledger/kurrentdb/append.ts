@@ -22,6 +22,7 @@ import { type Connection, Retry } from './connection.js';
 import { failureOf, reasonOf, TimedOut } from './failure.js';
 import type { KnownIds } from './known-ids.js';
 import type { Reading } from './reading.js';
+import type { SeenStreams } from './seen-streams.js';
 
 /** So many appends of bulk work are under way at once: an online one never waits for more. */
 const BULK_LANES = 8;
@@ -59,6 +60,7 @@ export class Appends {
     private readonly connection: Connection,
     private readonly reading: Reading,
     private readonly known: KnownIds,
+    private readonly seen: SeenStreams,
     private readonly prefix: string,
     private readonly deadline: number,
     private readonly clock: Clock,
@@ -86,7 +88,12 @@ export class Appends {
     for (;;) {
       const written = last !== 'unknown' && !stored ? await this.write(underway, last) : undefined;
       if (written) return written;
-      const seen = await this.look(underway.request);
+      let seen = await this.look(underway.request);
+      if (seen.last === last && !seen.stored && !stored) {
+        // Refused where the stream is known to end: the log has lost what is known of it.
+        this.known.forget(stream);
+        seen = await this.look(underway.request);
+      }
       if (seen.stored) {
         const repeated = await this.repeated(underway.request);
         if (repeated) return repeated;
@@ -156,6 +163,12 @@ export class Appends {
     if (revision !== first + events.length - 1)
       throw new LedgerCorrupt(position, `${stream} goes on at ${revision}, not behind ${last}`);
     const places = await this.placesOf(stream, first, revision, position);
+    const written = places.map((place, index) => ({
+      stream,
+      ...place,
+      bytes: (proposed[index] as BinaryEventData).data,
+    }));
+    this.seen.note(written, position);
     this.known.add(
       stream,
       first,

@@ -71,8 +71,8 @@ export class KurrentLedger implements EventStore {
       this.time.startBefore(position),
     );
     const deadline = options.appendDeadline ?? 10_000;
-    const { connection, reading, known } = this;
-    this.appends = new Appends(connection, reading, known, streamPrefix, deadline, clock);
+    const { connection, reading, known, seen } = this;
+    this.appends = new Appends(connection, reading, known, seen, streamPrefix, deadline, clock);
     this.tail = new Tail(
       connection,
       streamPrefix,
@@ -103,6 +103,13 @@ export class KurrentLedger implements EventStore {
     const events = await this.reading.stream(stream, fromRevision, { limit });
     this.known.note(stream, events);
     this.noteSeen(events);
+    return events;
+  }
+
+  remembered(stream: StreamName): readonly StoredEvent[] {
+    const events = this.seen.all(stream);
+    // Else the append would read the stream for the ids that it holds.
+    this.known.note(stream, events);
     return events;
   }
 
@@ -174,9 +181,12 @@ export class KurrentLedger implements EventStore {
   }
 
   private async readPage(after: Position, options: ReadAllOptions): Promise<PageAndEnd> {
+    const seenTo = this.seen.to;
     const head = await this.reading.head();
-    if (!head) return { events: [], scannedTo: after, end: START };
-    const end = head.position;
+    const end = head?.position ?? START;
+    // The log has lost what was seen of it: nothing that was seen counts.
+    if (comparePositions(seenTo, end) > 0) this.seen.clear();
+    if (!head) return { events: [], scannedTo: after, end };
     this.tail.expect(end);
     if (comparePositions(after, end) >= 0) return { events: [], scannedTo: after, end };
     return this.tail.page(after, options, end) ?? (await this.reading.page(after, options, head));

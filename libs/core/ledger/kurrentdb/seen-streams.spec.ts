@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { type StreamName, streamOf } from '#core/kernel/ids.js';
-import type { Position } from '#core/kernel/position.js';
+import { type Position, START } from '#core/kernel/position.js';
 import type { StoredEvent } from '../port.js';
 import { SeenStreams } from './seen-streams.js';
 
@@ -54,6 +54,27 @@ describe('streams that were seen along the log', () => {
     seen.note([event(a, 0, 10)], at(40));
     seen.note([event(a, 0, 11)], at(40));
     expect(seen.upTo(a, at(40))).toBeUndefined();
+  });
+
+  test('are there for who takes what may be out of date, from the first event on', () => {
+    const seen = new SeenStreams();
+    expect(seen.all(a)).toEqual([]);
+    seen.note([event(a, 1, 30)], at(40));
+    expect(seen.all(a)).toEqual([]);
+    const events = [event(a, 0, 10), event(a, 1, 30)];
+    seen.note(events, at(30));
+    expect(seen.all(a)).toEqual(events);
+  });
+
+  test('are forgotten, all of them, where the log lost what was seen', () => {
+    const seen = new SeenStreams(250);
+    expect(seen.to).toBe(START);
+    seen.note([event(a, 0, 10), event(b, 0, 20)], at(40));
+    expect(seen.to).toBe(at(20));
+    seen.clear();
+    expect([seen.to, seen.all(a), seen.all(b)]).toEqual([START, [], []]);
+    seen.note([event(b, 0, 15), event(a, 0, 17)], at(20));
+    expect([seen.to, seen.all(a).length, seen.all(b).length]).toEqual([at(17), 1, 1]);
   });
 
   test('are forgotten, those that grew longest ago first, where they are too many', () => {

@@ -1,9 +1,9 @@
 import type { StreamName } from '#core/kernel/ids.js';
-import { comparePositions, laterOf, type Position } from '#core/kernel/position.js';
+import { comparePositions, laterOf, type Position, START } from '#core/kernel/position.js';
 import type { StoredEvent } from '../port.js';
 
-/** So many bytes of events are kept at most. */
-const MOST = 16 << 20;
+/** So many bytes of events are kept at most: of about as many people as keys are kept of. */
+const MOST = 40 << 20;
 
 interface Seen {
   /** From the first on; the index is the revision. */
@@ -15,11 +15,13 @@ interface Seen {
 /**
  * Streams as they were read lately, each from its first event. Whoever follows the log asks for the streams of a page as
  * they are at its end; the server reads one stream a call, and what it would bring has mostly just come along the log.
+ * Who decides on a stream can begin with what is known of it.
  */
 export class SeenStreams {
   /** In the order in which they grew, the oldest first. */
   private readonly streams = new Map<StreamName, Seen>();
   private bytes = 0;
+  private last: Position = START;
 
   constructor(private readonly most = MOST) {}
 
@@ -35,6 +37,22 @@ export class SeenStreams {
     }
   }
 
+  /** The latest position of an event that was noted. */
+  get to(): Position {
+    return this.last;
+  }
+
+  clear(): void {
+    this.streams.clear();
+    this.bytes = 0;
+    this.last = START;
+  }
+
+  /** What is known of the stream, from its first event on; perhaps it went on since. */
+  all(stream: StreamName): StoredEvent[] {
+    return [...(this.streams.get(stream)?.events ?? [])];
+  }
+
   /** The stream's events up to (inclusive) `position`; undefined where they are not known for certain. */
   upTo(stream: StreamName, position: Position): StoredEvent[] | undefined {
     const seen = this.streams.get(stream);
@@ -44,6 +62,7 @@ export class SeenStreams {
 
   private add(event: StoredEvent, completeTo: Position): void {
     const { stream, revision, position, bytes } = event;
+    this.last = laterOf(this.last, position);
     const seen = this.streams.get(stream) ?? { events: [], completeTo };
     const same = seen.events[revision];
     // Another log has taken this one's place.
