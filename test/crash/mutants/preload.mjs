@@ -56,12 +56,16 @@ function rewriteProjector(rewrite) {
   pg.Client.prototype.query = function mutated(statement, ...more) {
     // What is appended stays whole.
     const ours = this.connectionParameters.application_name === 'consent-ledger projector';
-    return query.call(
-      this,
-      ours && typeof statement === 'string' ? rewrite(statement) : statement,
-      ...more,
-    );
+    return query.call(this, ours ? rewritten(statement, rewrite) : statement, ...more);
   };
+}
+
+/** A session that plans its statements once gives each of them a name. */
+function rewritten(statement, rewrite) {
+  if (typeof statement === 'string') return rewrite(statement);
+  return typeof statement?.text === 'string'
+    ? { ...statement, text: rewrite(statement.text) }
+    : statement;
 }
 
 await mutants[CRASH_MUTANT]();
