@@ -92,7 +92,8 @@ export async function catches(
     } catch (error) {
       broke.push(error);
     }
-  throw new AggregateError(broke, `not caught in ${TRIES} runs: ${canary.mutant}`);
+  const which = broke.length > 0 ? `, ${broke.length} of which broke (${broke.join('; ')})` : '';
+  throw new AggregateError(broke, `not caught in ${TRIES} runs${which}: ${canary.mutant}`);
 }
 
 /** A sequence of numbers from 0 (inclusive) to 1, the same for the same seed (mulberry32). */
