@@ -66,6 +66,18 @@ function open(plannedOnce: boolean): Kysely<unknown> {
   );
 }
 
+async function onSession(
+  plannedOnce: boolean,
+  work: (db: Kysely<unknown>) => Promise<void>,
+): Promise<void> {
+  const db = open(plannedOnce);
+  try {
+    await work(db);
+  } finally {
+    await db.destroy();
+  }
+}
+
 async function register(from: number, to: number): Promise<void> {
   await sql`
     insert into read_models.persons (subject, valid_from, valid_to, known_from, known_to, registered_at, erased,
@@ -118,8 +130,7 @@ async function looked(db: Kysely<unknown>, work: () => Promise<void>): Promise<n
 }
 
 test('a plan that was made for three people serves when there are many', async () => {
-  const db = open(true);
-  try {
+  await onSession(true, async (db) => {
     for (let round = 0; round < 8; round++) await ask(db, 3);
     await register(3, PEOPLE);
     expect(await looked(db, () => ask(db, 3))).toBeLessThan(50);
@@ -127,55 +138,41 @@ test('a plan that was made for three people serves when there are many', async (
     await sql`analyze read_models.persons, read_models.standings`.execute(owner);
     expect(await looked(db, () => ask(db, 3))).toBeLessThan(50);
     expect(await looked(db, () => ask(db, 1_000))).toBeLessThan(5_000);
-  } finally {
-    await db.destroy();
-  }
+  });
 });
 
 test('a session that may read whole tables is caught', async () => {
-  const db = open(true);
-  try {
+  await onSession(true, async (db) => {
     await sql`set enable_seqscan = on`.execute(db);
     for (let round = 0; round < 8; round++) await ask(db, 3);
     await register(3, PEOPLE);
     expect(await looked(db, () => ask(db, 3))).toBeGreaterThan(PEOPLE);
-  } finally {
-    await db.destroy();
-  }
+  });
 });
 
 test('what a session plans for itself each time does not read whole tables either', async () => {
-  const db = open(false);
-  try {
+  await onSession(false, async (db) => {
     await register(3, PEOPLE);
     await sql`analyze read_models.persons, read_models.standings`.execute(owner);
     expect(await looked(db, () => ask(db, 1_000))).toBeLessThan(5_000);
-  } finally {
-    await db.destroy();
-  }
+  });
 });
 
 test('a section of an audience costs the same whether there are three people or many', async () => {
-  const db = open(true);
-  try {
+  await onSession(true, async (db) => {
     for (let round = 0; round < 8; round++) await askSome(db, 3);
     await register(3, PEOPLE);
     expect(await looked(db, () => askSome(db, 100))).toBeLessThan(1_000);
     await sql`analyze read_models.persons, read_models.standings`.execute(owner);
     expect(await looked(db, () => askSome(db, 100))).toBeLessThan(1_000);
-  } finally {
-    await db.destroy();
-  }
+  });
 });
 
 test('a session that reads whole tables for a section is caught', async () => {
-  const db = open(true);
-  try {
+  await onSession(true, async (db) => {
     await sql`set enable_seqscan = on`.execute(db);
     for (let round = 0; round < 8; round++) await askSome(db, 3);
     await register(3, PEOPLE);
     expect(await looked(db, () => askSome(db, 100))).toBeGreaterThan(PEOPLE);
-  } finally {
-    await db.destroy();
-  }
+  });
 });

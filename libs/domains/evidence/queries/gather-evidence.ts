@@ -14,6 +14,7 @@ import { parseNote } from '#core/proof/note.js';
 import { ProvenLog } from '#core/proof/proven-log.js';
 import type { PublishedCheckpoint } from '#core/proof/published.js';
 import { type Reader, RecordLook } from '#domains/access/commands/record-look.message.js';
+import { requirePurpose } from '#domains/purposes/domain/purposes.vocabulary.js';
 import { AskPrivacyCentre } from '#domains/purposes/queries/privacy-centre.message.js';
 import type { Evidence, Scope } from './evidence.js';
 import { STORED_STREAMS, type StoredStreams } from './evidence.tokens.js';
@@ -91,13 +92,7 @@ export class GatherEvidenceHandler implements IQueryHandler<GatherEvidence> {
 
   private async mustBeKnown(purpose: string | undefined): Promise<void> {
     if (purpose === undefined) return;
-    const { purposes } = await this.queries.execute(new AskPrivacyCentre());
-    if (!purposes[purpose])
-      throw invalid({
-        pointer: '/purpose',
-        code: 'unknown-purpose',
-        detail: 'there is no such purpose',
-      });
+    requirePurpose(await this.queries.execute(new AskPrivacyCentre()), purpose, '/purpose');
   }
 
   private async mustBeRegistered(

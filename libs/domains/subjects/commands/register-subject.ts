@@ -13,6 +13,7 @@ import { derivedId } from '#core/vault/derivation.js';
 import type { Derivation, LookupEntry, LookupIndex } from '#core/vault/port.js';
 import { personFacts } from '#domains/consents/domain/facts.js';
 import { stateBasis, violationsOf } from '#domains/consents/domain/legal-basis.js';
+import { requirePurpose, requireSource } from '#domains/purposes/domain/purposes.vocabulary.js';
 import {
   AskPrivacyCentre,
   type PrivacyCentre,
@@ -132,12 +133,7 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
         return undefined;
       }
     };
-    if (!centre.sources.includes(input.source))
-      violations.push({
-        pointer: '/source',
-        code: 'unknown-source',
-        detail: 'there is no such source',
-      });
+    attempt(() => requireSource(centre, input.source));
     attempt(() =>
       notInTheFuture(input.collection?.collectedAt, '/collection/collectedAt', this.clock),
     );
@@ -153,14 +149,8 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
     (input.bases ?? []).forEach((basis, n) => {
       const pointer = `/bases/${n}`;
       attempt(() => notInTheFuture(basis.occurredAt, `${pointer}/occurredAt`, this.clock));
-      const purpose = centre.purposes[basis.purpose];
-      if (!purpose)
-        violations.push({
-          pointer: `${pointer}/purpose`,
-          code: 'unknown-purpose',
-          detail: 'there is no such purpose',
-        });
-      else {
+      const purpose = attempt(() => requirePurpose(centre, basis.purpose, `${pointer}/purpose`));
+      if (purpose) {
         const at = basis.occurredAt ?? occurredAt;
         for (const found of violationsOf({
           ...basis,
