@@ -36,11 +36,11 @@ describe('a backlog', () => {
   });
 
   test('gives bulk work that waited long a small place under online load', () => {
-    const bulk = Array.from({ length: 40 }, () => waiting(1, { bulk: true }));
+    const bulk = Array.from({ length: 80 }, () => waiting(1, { bulk: true }));
     const backlog = filled(waiting(10), ...bulk);
     const group = backlog.next(1_000);
     expect(group.filter(({ request }) => !request.bulk)).toHaveLength(1);
-    expect(group.filter(({ request }) => request.bulk)).toHaveLength(25);
+    expect(group.filter(({ request }) => request.bulk)).toHaveLength(64);
   });
 
   test('keeps a group within its bounds, but lets a single large one go', () => {
@@ -80,10 +80,10 @@ describe('a backlog', () => {
     };
     const backlog = filled();
     const fast = Array.from({ length: 30 }, () => group(backlog, 2));
-    expect(fast[0]).toBe(100);
+    expect(fast[0]).toBe(256);
     expect(fast.at(-1)).toBe(1_000);
     const slow = Array.from({ length: 30 }, () => group(backlog, 40));
-    expect(slow.at(-1)).toBe(16);
+    expect(slow.at(-1)).toBe(128);
   });
 
   test('gives out what waited too long', () => {
