@@ -111,7 +111,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
     faults.push([{ kind: 'not-leader' }], [{ kind: 'slow', delayMs: 1_000, written: true }]);
     test.each(faults)('an append is answered, and made once: %j', async (fault) => {
       await writeSome();
-      server.faults.set({ ...fault, calls: ['append'], times: 1 });
+      server.faults.set({ ...fault, calls: ['batchAppend'], times: 1 });
       const stream = sampleStream();
       const asked = request(stream);
       const appended = await store.append(asked);
@@ -127,7 +127,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
     test('an append that was lost, and came too late, is a conflict', async () => {
       const [stream, other] = [await writeSome(), open()];
       const expected = { kind: 'exact', revision: 1 } as const;
-      server.faults.set({ kind: 'silent', calls: ['append'], times: 1 });
+      server.faults.set({ kind: 'silent', calls: ['batchAppend'], times: 1 });
       const appending = store.append({ stream, expected, events: sampleEvents(stream, 1) });
       const conflict = expect(appending).rejects.toEqual(
         new WrongExpectedRevision(stream, expected, 2),
@@ -226,7 +226,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
 
     test.each(LOSSES)('what was written is not denied, and repeated safely: %s', async (kind) => {
       await writeSome();
-      server.faults.set({ kind, calls: ['append'], written: true });
+      server.faults.set({ kind, calls: ['batchAppend'], written: true });
       const stream = sampleStream();
       const asked = request(stream);
       const outcome: unknown = await store.append(asked).catch((error: unknown) => error);
@@ -243,7 +243,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
       const warned: Error[] = [];
       const listen = (warning: Error) => void warned.push(warning);
       process.on('warning', listen);
-      server.faults.set({ kind: 'unavailable', calls: ['append'], forMs: 300 });
+      server.faults.set({ kind: 'unavailable', calls: ['batchAppend'], forMs: 300 });
       await Promise.all(
         Array.from({ length: 40 }, () => appendAtLast(store, request(sampleStream()))),
       );
@@ -253,10 +253,57 @@ describe('a ledger on KurrentDB whose server fails', () => {
 
     test('what was refused before it began is said not to be written', async () => {
       await writeSome();
-      server.faults.set({ kind: 'unavailable', calls: ['append'] });
+      server.faults.set({ kind: 'unavailable', calls: ['batchAppend'] });
       const stream = sampleStream();
       await expect(store.append(request(stream))).rejects.toBeInstanceOf(LedgerUnavailable);
       expect(placesOf(stream)).toEqual([]);
+    });
+
+    test('what ends the call that carries an append is not taken for its answer', async () => {
+      const [stream, other] = [await writeSome(), await writeSome()];
+      const next = (name: StreamName): AppendRequest => ({
+        stream: name,
+        expected: { kind: 'exact', revision: 1 },
+        events: sampleEvents(name, 1),
+      });
+      const calls = ['batchAppend'] as const;
+      server.faults.set({
+        calls,
+        stream: PREFIX + stream,
+        kind: 'silent',
+        written: true,
+        times: 1,
+      });
+      server.faults.set({ calls, stream: PREFIX + stream, kind: 'unavailable' });
+      const outcome = expect(store.append(next(stream))).rejects.toBeInstanceOf(OutcomeUnknown);
+      await until('it is written', () => placesOf(stream).length === 3);
+      // Of an append that was refused where it came, nothing was written; of the first one that would not be true.
+      server.faults.set({ calls, stream: PREFIX + other, kind: 'not-leader', times: 1 });
+      expect(await store.append(next(other))).toMatchObject({ revision: 2, repeated: false });
+      await outcome;
+    });
+
+    test.each([
+      { meanwhile: 'others are answered', isKept: true },
+      { meanwhile: 'nobody is answered', isKept: false },
+    ])('while $meanwhile, an append that hangs: its call is kept: $isKept', async ({ isKept }) => {
+      const client = new LedgerClient(parseConnectionString(server.url));
+      const append = (stream: string, time = Date.now() + 60_000) => {
+        const event = binaryEvent({ type: 'Something', data: Buffer.from(stream) });
+        return client.write(stream, [event], undefined, time);
+      };
+      await append('before');
+      server.faults.set({ kind: 'silent', calls: ['batchAppend'], stream: 'hangs' });
+      const soon = Date.now() + 1_000;
+      let second = 'waits';
+      append('hangs', soon).catch(() => undefined);
+      append('hangs').catch(() => (second = 'left'));
+      if (isKept) await append('meanwhile');
+      await until('its time is over', () => Date.now() > soon);
+      await append('later');
+      expect(second).toBe(isKept ? 'waits' : 'left');
+      await client.end();
+      await until('the other is told as well', () => second === 'left');
     });
 
     test('closing ends what hangs', async () => {
@@ -355,7 +402,9 @@ describe('a ledger on KurrentDB whose server fails', () => {
       const stream = sampleStream();
       await appendAtLast(store, request(stream));
       writeForeign();
-      const head = await atLast(() => open().head());
+      // The same one at each try: every ledger that is open searches as well.
+      const another = open();
+      const head = await atLast(() => another.head());
       expect(head?.position).toBe(placesOf(stream).at(-1));
     });
 

@@ -6,16 +6,17 @@ import {
   type ChannelCredentialOptions,
   EventStoreDBClient,
   type SingleNodeOptions,
-  WrongExpectedVersionError,
 } from '@eventstore/db-client';
 import gossipService from '@eventstore/db-client/generated/gossip_grpc_pb.js';
 import gossip from '@eventstore/db-client/generated/gossip_pb.js';
 import features from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
 import shared from '@eventstore/db-client/generated/shared_pb.js';
 import streamsService from '@eventstore/db-client/generated/streams_grpc_pb.js';
-import type { AppendResp, ReadReq } from '@eventstore/db-client/generated/streams_pb.js';
-import { appendMessages } from './append-request.js';
+import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js';
+import { AppendCall } from './append-call.js';
+import type { Written } from './append-messages.js';
 import { BadConnectionString, type ConnectionString, type EndPoint } from './connection-string.js';
+import { CallFailed } from './failure.js';
 
 silenceDebugging();
 
@@ -26,14 +27,14 @@ const [LEADER_TIMEOUT, LEADER_TRIES] = [500, 10];
 
 /**
  * The vendor's client, with what 6.2.1 keeps to itself or lacks: reads of every kind that its server
- * offers, with a deadline (its own have none); an end to its connection; and appends of our own, for its
- * batched ones end the process with a late or doubled answer, and its single ones where the connection is closed
- * just before them.
+ * offers, with a deadline (its own have none); an end to its connection; and a call of our own for appends, for in its own
+ * a late or doubled answer ends the process.
  */
 export class LedgerClient extends EventStoreDBClient {
   private readonly user: ConnectionString['user'];
   private ended = false;
   private lastHeard = -Infinity;
+  private appends: { readonly client: Streams; readonly call: AppendCall } | undefined;
 
   constructor(connection: ConnectionString) {
     const { hosts, discover, options } = connection;
@@ -57,9 +58,12 @@ export class LedgerClient extends EventStoreDBClient {
       channelCredentials({ tls, tlsCAFile, userCertFile, userKeyFile }),
     );
     this.user = connection.user;
-    // It is not awaited, and fails where no other node is found: that would end the process.
     const handleError = this.handleError;
-    this.handleError = (client, error) => handleError(client, error).catch(() => undefined);
+    this.handleError = (client, error) => {
+      const why = error instanceof CallFailed ? (error.cause as Error) : error;
+      // It is not awaited, and fails where no other node is found: that would end the process.
+      return handleError(client, why).catch(() => undefined);
+    };
     const { resolveUri } = this;
     if (!('endpoint' in where)) this.resolveUri = () => this.leaderAmong(resolveUri, connection);
   }
@@ -103,8 +107,9 @@ export class LedgerClient extends EventStoreDBClient {
   }
 
   /**
-   * Appends behind revision `last`; undefined: there must be no stream yet. `until`: as of `open`.
-   * @throws WrongExpectedVersionError, and whatever the connection says
+   * Appends behind revision `last`; undefined: there must be no stream yet. Whoever waits for it may give it up at
+   * `until`, as of `open`; this does not.
+   * @throws WrongExpectedVersionError, AccessDeniedError, NotAppended, CallFailed
    */
   write(
     name: string,
@@ -112,22 +117,10 @@ export class LedgerClient extends EventStoreDBClient {
     last: number | undefined,
     until: number,
   ): Promise<Written> {
-    const [metadata, options] = this.callArguments(this.asking, { deadline: until });
-    return this.execute(
-      streamsService.StreamsClient,
-      'append',
-      (client) =>
-        new Promise((resolve, reject) => {
-          const sink = client.append(metadata, options, (error, answer) => {
-            if (error) reject(error);
-            else if (answer.hasSuccess()) resolve(writtenIn(answer));
-            else reject(conflictIn(answer, name, last));
-          });
-          sink.on('error', reject);
-          for (const message of appendMessages(name, events, last)) sink.write(message);
-          sink.end();
-        }),
-    );
+    return this.execute(streamsService.StreamsClient, 'batchAppend', (client) => {
+      const call = this.appendsThrough(client);
+      return call.append(name, events, last, until);
+    });
   }
 
   /** The server's version as it says it, `24.10.14`; undefined where it says none: it is older than 21.10. */
@@ -145,6 +138,17 @@ export class LedgerClient extends EventStoreDBClient {
           });
         }),
     );
+  }
+
+  /** A call of its own for each connection: this client leaves one behind where another node leads. */
+  private appendsThrough(client: Streams): AppendCall {
+    const { appends } = this;
+    if (appends?.client === client && appends.call.isOpen) return appends.call;
+    appends?.call.end();
+    const [metadata, options] = this.callArguments(this.asking, { deadline: Infinity });
+    const call = new AppendCall(client.batchAppend(metadata, options), () => this.heard());
+    this.appends = { client, call };
+    return call;
   }
 
   /**
@@ -193,40 +197,16 @@ export class LedgerClient extends EventStoreDBClient {
   /** Ends every call and the connection. */
   async end(): Promise<void> {
     this.ended = true;
+    this.appends?.call.end();
     void this.dispose();
     (await this.getChannel()).close();
   }
 }
 
 /** What a read or a subscription brings. Whoever leaves it before its end must cancel it. */
-export type Answers = ReturnType<InstanceType<typeof streamsService.StreamsClient>['read']>;
+export type Answers = ReturnType<Streams['read']>;
 
-/** Where the last event of an append lies. */
-export interface Written {
-  readonly revision: number;
-  readonly position: string;
-}
-
-function writtenIn(answer: AppendResp): Written {
-  const success = answer.getSuccess();
-  return {
-    revision: Number(success?.getCurrentRevision()),
-    position: String(success?.getPosition()?.getCommitPosition()),
-  };
-}
-
-function conflictIn(
-  answer: AppendResp,
-  streamName: string,
-  last: number | undefined,
-): WrongExpectedVersionError {
-  const wrong = answer.getWrongExpectedVersion();
-  return new WrongExpectedVersionError(null as never, {
-    streamName,
-    current: wrong?.hasCurrentRevision() ? BigInt(wrong.getCurrentRevision()) : 'no_stream',
-    expected: last === undefined ? 'no_stream' : BigInt(last),
-  });
-}
+type Streams = InstanceType<typeof streamsService.StreamsClient>;
 
 const UNIMPLEMENTED = 12;
 
