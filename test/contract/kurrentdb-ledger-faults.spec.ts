@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import {
   binaryEvent,
@@ -44,6 +45,8 @@ jest.setTimeout(60_000);
 const PREFIX = 'faults-';
 /** Milliseconds: one try, then all of a read and all of an append. */
 const DEADLINES = { patience: 500, readDeadline: 1_500, appendDeadline: 2_000 };
+/** Milliseconds between tries. Without it, one on a ledger that was closed meanwhile would leave nothing else any time. */
+const PAUSE = 20;
 /** A call may last so much longer than its deadline. */
 const GRACE = 1_000;
 
@@ -100,6 +103,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
         return await writer.append(asked);
       } catch (error) {
         if (!(error instanceof OutcomeUnknown || error instanceof LedgerUnavailable)) throw error;
+        await sleep(PAUSE);
       }
     }
   };
@@ -392,6 +396,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
           return await read();
         } catch (error) {
           if (!(error instanceof LedgerUnavailable)) throw error;
+          await sleep(PAUSE);
         }
       }
     };
