@@ -1,5 +1,10 @@
 import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { newId } from '#core/kernel/ids.js';
@@ -559,6 +564,9 @@ describe('given a ledger that is written and read in streams', () => {
       await holder.query('begin; select from ledger.turn for update');
       // The empty line has its verdict at once, and with it the answer its head.
       const answer = bulk(`\n${lines}`);
+      // Its lines are on their way first, so that the calls wait behind them.
+      while ((await holder.query('select from pg_locks where not granted')).rowCount === 0)
+        await sleep(20);
       // The second call takes lines of the stream along, and they fail with it.
       for (const source of ['web-form', 'officer']) {
         const single = await ledger.api.post<Problem>('/v1/subjects', { source });
@@ -598,4 +606,78 @@ describe('given a ledger that is written and read in streams', () => {
     const found = await ledger.api.post<Found>('/v1/subjects/search', { externalRef: ref('gone') });
     expect(found.body.subjects).toEqual([]);
   });
+
+  test('when one person has many lines after each other, then each is decided after the one before it', async () => {
+    const renewal = (id: string, n: number) =>
+      interaction(id, n, n % 2 === 0 ? give('sales') : withdraw('sales'));
+    const lines = ['row-1', 'row-2', 'row-3'].flatMap((id) => [
+      renewal(id, 1),
+      registration(id),
+      ...Array.from({ length: 8 }, (_, n) => renewal(id, n + 2)),
+      interaction(id, 20, give('nowhere')),
+      renewal(id, 3),
+      registration(id, { occurredAt: day(30) }),
+      renewal(id, 21),
+    ]);
+    const before = await ledger.head();
+    const { body: verdicts } = await bulk(lines);
+    const codes = verdicts.map(({ status, code }) => code ?? status);
+    const ofOne = [
+      'unknown-subject',
+      ...Array.from({ length: 9 }, () => 'recorded'),
+      'unknown-purpose',
+      'recorded',
+      'already-registered',
+      'recorded',
+    ];
+    expect(codes).toEqual([...ofOne, ...ofOne, ...ofOne]);
+    const { body: events } = await feed(`?after=${before}&category=subject`);
+    const order = [...new Set(events.map(({ interactionId }) => interactionId))];
+    const receipts = verdicts.flatMap(({ receiptId }) => receiptId ?? []);
+    expect(order).toEqual([...new Set(receipts)]);
+    const again = await bulk(lines);
+    // Who was nobody yet is known the second time; all else stands as it was.
+    const stood = verdicts.filter(({ code }) => code !== 'unknown-subject');
+    expect(again.body.filter(({ line }) => stood.some((one) => one.line === line))).toEqual(stood);
+  });
+
+  test('when somebody is erased between two of their lines, then by their reference they are nobody', async () => {
+    const lines = async function* (): AsyncGenerator<string> {
+      yield `${JSON.stringify(registration('between'))}\n`;
+      await erased;
+      yield `${JSON.stringify(interaction('between', 3, give('sales')))}\n`;
+      yield `${JSON.stringify(registration('beyond'))}\n`;
+    };
+    let leave = (): void => undefined;
+    const erased = new Promise<void>((resolve) => (leave = resolve));
+    const call = request(`${ledger.url}/v1/interactions/bulk`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${ledger.key}`,
+        'content-type': 'application/x-ndjson',
+      },
+    });
+    const sent = pipeline(Readable.from(lines()), call);
+    const [answer] = (await once(call, 'response')) as [IncomingMessage];
+    const verdicts: Verdict[] = [];
+    for await (const line of createInterface(answer)) {
+      const verdict = JSON.parse(line) as Verdict;
+      verdicts.push(verdict);
+      if (verdicts.length > 1) continue;
+      const path = `/v1/subjects/${verdict.subjectId ?? ''}`;
+      const erasure = await ledger.api.post(`${path}/erasure`, { ground: 'child' });
+      expect(erasure.status).toBe(202);
+      for (let types: string[] = []; !types.includes('KeyDestroyed');) {
+        const { body } = await ledger.api.get<TimelinePage>(`${path}/timeline`);
+        types = body.items.map(({ type }) => type);
+      }
+      leave();
+    }
+    await sent;
+    expect(verdicts.map(({ status, code }) => code ?? status)).toEqual([
+      'recorded',
+      'unknown-subject',
+      'recorded',
+    ]);
+  }, 30_000);
 });

@@ -19,6 +19,8 @@ export interface Requested {
 
 /** A place in a row of appends: taken when those before it are on their way to the store. */
 export interface Turn {
+  /** The same for all turns of a row: what is remembered for a row is gone with it. */
+  readonly row: object;
   come(): Promise<void>;
   /** Lets the next one go; more than once is fine. */
   done(): void;
@@ -33,7 +35,7 @@ export class Turns {
     let done = (): void => undefined;
     const left = new Promise<void>((resolve) => (done = resolve));
     this.last = before.then(() => left);
-    return { come: () => before, done };
+    return { row: this, come: () => before, done };
   }
 }
 

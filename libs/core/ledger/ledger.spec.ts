@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from '@jest/globals';
+import { beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { catalogue, joinCatalogues } from '#core/kernel/catalogue.js';
 import type { Event, Occasion, Recorded } from '#core/kernel/event.js';
 import { newId, ownerOf, type StreamName } from '#core/kernel/ids.js';
@@ -7,10 +7,11 @@ import { model } from '#core/kernel/model.js';
 import { erased, type Pii } from '#core/kernel/pii.js';
 import { START } from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
+import { Turns } from '#core/kernel/requested.js';
 import { MemoryVault } from '#core/vault/memory/vault.js';
 import { CannotDecode, Codec } from './codec.js';
 import { ensureCreated, ledgerIdOf } from './created.js';
-import { Ledger, step, type StreamGuard } from './ledger.js';
+import { Ledger, type Step, step, type StreamGuard } from './ledger.js';
 import { ledgerEvents } from './ledger.events.js';
 import { MemoryLedger } from './memory/memory.ledger.js';
 import {
@@ -258,6 +259,55 @@ describe('the ledger', () => {
         code: 'revision-mismatch',
         more: { evidence: { expected: 0, actual: 1 } },
       });
+    });
+  });
+
+  describe('in one row with others', () => {
+    const turns = new Turns();
+    const inTurn = async (one: Step, from: Partial<Occasion> = {}) => {
+      const turn = turns.next();
+      return ledger.transact(stream, occasion(from), [one], { turn }).finally(() => turn.done());
+    };
+    const numbers = async () =>
+      (await ledger.read(stream)).map(({ data }) => (data as { by: number }).by);
+
+    test('is decided on what the row has just appended, without reading it', async () => {
+      let reads = 0;
+      const read: EventStore['read'] = (...asked) => {
+        reads++;
+        return store.read(...asked);
+      };
+      ledger = new Ledger(storeThat({ read }), codec());
+      // However slow the machine is: all of it happens within a moment.
+      const clock = jest.spyOn(performance, 'now').mockReturnValue(performance.now());
+      const doubling = step(counter, ({ sum }) => [
+        { type: 'Raised' as const, data: { by: sum + 1 } },
+      ]);
+      for (let n = 0; n < 4; n++) await inTurn(doubling);
+      clock.mockRestore();
+      expect(reads).toBe(1);
+      expect(await numbers()).toEqual([1, 2, 4, 8]);
+    });
+
+    test('is decided anew where others came in between, and keeps nothing that was refused', async () => {
+      await inTurn(raise(1));
+      rival();
+      expect(await inTurn(raise(2))).toMatchObject({ revision: 2 });
+      rival();
+      const onlyToTen = step(counter, ({ sum }) => {
+        if (sum >= 10) throw new Refused('conflict', 'too-much', 'more than ten');
+        return [{ type: 'Raised' as const, data: { by: 4 } }];
+      });
+      await expect(inTurn(onlyToTen)).rejects.toMatchObject({ code: 'too-much' });
+      expect(await inTurn(raise(8))).toMatchObject({ revision: 4 });
+      expect(await numbers()).toEqual([1, 100, 2, 100, 8]);
+    });
+
+    test('is found again as it was recorded', async () => {
+      const interactionId = newId('rcp');
+      const first = await inTurn(raise(1), { interactionId });
+      expect(await inTurn(raise(1), { interactionId })).toEqual({ ...first, replayed: true });
+      expect(await numbers()).toEqual([1]);
     });
   });
 

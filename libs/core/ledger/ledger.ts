@@ -11,6 +11,7 @@ import { CannotDecode, type Codec, type Draft } from './codec.js';
 import { inTime } from './in-time.js';
 import { InTurn } from './in-turn.js';
 import { RecentEvents } from './recent-events.js';
+import { RecentStreams } from './recent-streams.js';
 import {
   type Appended,
   type EventStore,
@@ -106,6 +107,8 @@ const PATIENCE = 10_000;
 export class Ledger {
   private readonly turns = new InTurn<StreamName>();
   private readonly recent = new RecentEvents();
+  /** Of those whose appends take turns in one row: what they appended to a moment ago. */
+  private readonly rows = new WeakMap<object, RecentStreams>();
 
   constructor(
     private readonly store: EventStore,
@@ -213,7 +216,7 @@ export class Ledger {
   }
 
   /**
-   * On what the store remembers of the stream: nothing needs to be read where that is all there is, and the append is
+   * On what is remembered of the stream: nothing needs to be read where that is all there is, and the append is
    * refused where it is not. Undefined where nothing was appended: whatever else there is to say must be said of
    * the stream as it is now.
    */
@@ -223,8 +226,7 @@ export class Ledger {
     steps: readonly Step[],
     { ifRevision, ...how }: TransactOptions,
   ): Promise<Outcome | undefined> {
-    // What is refused would be appended after its turn.
-    const remembered = how.turn ? undefined : this.store.remembered?.(stream);
+    const remembered = how.turn ? this.ofRow(how.turn).of(stream) : this.store.remembered?.(stream);
     if (!remembered) return undefined;
     const revision = remembered.at(-1)?.revision;
     if (ifRevision !== undefined && ifRevision !== revision) return undefined;
@@ -239,7 +241,7 @@ export class Ledger {
     }
     if (facts.length === 0) return undefined;
     try {
-      return await this.append(stream, revision, occasion, facts, how);
+      return await this.append(stream, remembered, occasion, facts, how);
     } catch (error) {
       if (error instanceof WrongExpectedRevision || error instanceof KeyDestroyed) return undefined;
       throw error;
@@ -252,7 +254,8 @@ export class Ledger {
     steps: readonly Step[],
     { ifRevision, ...how }: TransactOptions,
   ): Promise<Outcome> {
-    const history = [...(await this.read(stream))];
+    const stored = [...(await this.store.read(stream))];
+    const history = this.decodeStream(stored);
     for (let retry = 0; ; retry++) {
       const before = outcomeOf(history, occasion);
       if (before) return before;
@@ -263,7 +266,7 @@ export class Ledger {
       const facts = how.finish?.(decided) ?? decided;
       if (facts.length === 0) return nothingRecorded(history);
       try {
-        return await this.append(stream, revision, occasion, facts, how);
+        return await this.append(stream, stored, occasion, facts, how);
       } catch (error) {
         const mayPass = error instanceof WrongExpectedRevision || error instanceof KeyDestroyed;
         if (!mayPass) throw error;
@@ -272,6 +275,7 @@ export class Ledger {
         if (retry === RETRIES || (error instanceof KeyDestroyed && news.length === 0))
           throw givenUp(error);
         history.push(...this.decodeStream(news, history.length));
+        stored.push(...news);
       }
     }
   }
@@ -305,12 +309,13 @@ export class Ledger {
 
   private async append(
     stream: StreamName,
-    revision: number | undefined,
+    before: readonly StoredEvent[],
     occasion: Occasion,
     facts: readonly Fact[],
     { bulk, turn }: TransactOptions,
   ): Promise<Outcome> {
     this.mayAppend();
+    const revision = before.at(-1)?.revision;
     const drafts = facts.map((fact) => draftOf(stream, occasion, fact));
     const events = (await this.codec.encode(drafts)) as [NewEvent, ...NewEvent[]];
     const expected: Expected =
@@ -318,7 +323,15 @@ export class Ledger {
     if (turn) await inTime(turn.come(), PATIENCE, tooLate);
     const appending = this.store.append({ stream, expected, events, bulk });
     turn?.done();
-    return recordedNow(events, await appending);
+    const appended = await appending;
+    if (turn) this.ofRow(turn).keep(stream, [...before, ...placed(stream, events, appended)]);
+    return recordedNow(events, appended);
+  }
+
+  private ofRow({ row }: Turn): RecentStreams {
+    const known = this.rows.get(row) ?? new RecentStreams();
+    this.rows.set(row, known);
+    return known;
   }
 
   /** A decision must not be taken on a history with a hole: revisions run on from `first` one by one. */
@@ -394,6 +407,18 @@ function nothingRecorded(history: readonly Recorded[]): Outcome {
     events: [],
     replayed: false,
   };
+}
+
+/** The events as the store has them now. */
+function placed(
+  stream: StreamName,
+  events: readonly NewEvent[],
+  { recordedAt, events: places }: Appended,
+): StoredEvent[] {
+  return places.map(({ revision, position }, index) => {
+    const { content } = events[index] as NewEvent;
+    return { stream, revision, position, bytes: content.at(recordedAt, revision) };
+  });
 }
 
 function recordedNow(events: readonly NewEvent[], appended: Appended): Outcome {

@@ -111,15 +111,19 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
     source: AsyncIterable<readonly LineGiven<LineVerdict>[]>,
     context: BulkContext,
   ): AsyncGenerator<readonly LineVerdict[]> {
-    const turns = new Turns();
-    const ofPerson = new Map<string, Promise<unknown>>();
+    const recording: Recording = {
+      context,
+      turns: new Turns(),
+      last: new Map(),
+      people: new RecentPeople(),
+    };
     const underWay: Waiting[] = [];
-    const begin = (given: LineGiven<LineVerdict>, people: readonly string[]) =>
+    const begin = (given: LineGiven<LineVerdict>, names: readonly string[]) =>
       underWay.push(
         new Waiting(
           'verdict' in given
             ? Promise.resolve(given.verdict)
-            : this.begin(given, people, context, turns.next(), ofPerson),
+            : this.begin(given, names, recording, recording.turns.next()),
         ),
       );
 
@@ -139,8 +143,8 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
         if (more) {
           next = more.done ? undefined : read();
           const lines = more.done ? [] : more.value;
-          const people = await this.peopleIn(lines);
-          lines.forEach((given, n) => begin(given, people[n] ?? []));
+          const names = await this.namesIn(lines, recording.people);
+          lines.forEach((given, n) => begin(given, names[n] ?? []));
         }
       } else await first?.settled;
       const done: LineVerdict[] = [];
@@ -152,38 +156,39 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
   /** Begins a line once the earlier lines of the same person are done. */
   private begin(
     line: BulkLine,
-    people: readonly string[],
-    context: BulkContext,
+    names: readonly string[],
+    recording: Recording,
     turn: Turn,
-    ofPerson: Map<string, Promise<unknown>>,
   ): Promise<LineVerdict> {
-    const before = people.flatMap((person) => ofPerson.get(person) ?? []);
+    const { last } = recording;
+    const before = names.flatMap((name) => last.get(name) ?? []);
     const verdict =
       before.length === 0
-        ? this.once(line, context, turn)
-        : Promise.all(before).then(() => this.once(line, context, turn));
+        ? this.once(line, recording, turn)
+        : Promise.all(before).then(() => this.once(line, recording, turn));
     const settled = verdict.then(
       () => undefined,
       () => undefined,
     );
-    for (const person of people) ofPerson.set(person, settled);
+    for (const name of names) last.set(name, settled);
     void settled.then(() => {
-      for (const person of people) if (ofPerson.get(person) === settled) ofPerson.delete(person);
+      for (const name of names) if (last.get(name) === settled) last.delete(name);
     });
     return verdict;
   }
 
   /** With a key of its own a line is like any call: the same key with other contents is refused. */
-  private async once(line: BulkLine, context: BulkContext, turn: Turn): Promise<LineVerdict> {
+  private async once(line: BulkLine, recording: Recording, turn: Turn): Promise<LineVerdict> {
     const { idempotencyKey, line: number, ...said } = line;
-    if (idempotencyKey === undefined) return this.record(line, context, turn);
+    if (idempotencyKey === undefined) return this.record(line, recording, turn);
     try {
-      const key = this.digest.digest('bulk-key', context.apiKeyId, idempotencyKey);
+      const { apiKeyId } = recording.context;
+      const key = this.digest.digest('bulk-key', apiKeyId, idempotencyKey);
       const fingerprint = this.digest.digest('bulk-fingerprint', canonicalJson(said));
       const claim = await this.answers.claim(key, fingerprint);
       if (claim.kind === 'reused' || claim.kind === 'in-flight')
         return refusedKey(number, claim.kind);
-      const verdict = await this.record(line, context, turn);
+      const verdict = await this.record(line, recording, turn);
       if (claim.kind === 'claimed') {
         const { lease } = claim;
         if (verdict.status === 'rejected') await this.answers.release(key, lease);
@@ -197,22 +202,33 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
 
   /**
    * Every way in which each line names a person, with the id where they are known: two lines that share one
-   * wait for each other. One look-up for all of them.
+   * wait for each other. One look-up for all whom this recording does not know yet.
    */
-  private async peopleIn(lines: readonly LineGiven<LineVerdict>[]): Promise<readonly string[][]> {
+  private async namesIn(
+    lines: readonly LineGiven<LineVerdict>[],
+    people: RecentPeople,
+  ): Promise<readonly string[][]> {
     const references = lines.map((given) => ('verdict' in given ? [] : referencesIn(given)));
-    const found = await this.queries.execute(new FindSubjects(references.flat()));
-    let next = 0;
+    const unknown = references.flat().filter((reference) => !people.of(reference));
+    const found = await this.queries.execute(new FindSubjects(unknown));
+    const ids = new Map(unknown.map((reference, n) => [nameOf(reference), found[n] ?? []]));
+    for (const [n, reference] of unknown.entries()) {
+      const [id, another] = found[n] ?? [];
+      if (id && !another) people.keep(reference, id);
+    }
     return lines.map((given, n) => {
       const own = references[n] ?? [];
-      const ids = own.flatMap(() => found[next++] ?? []);
       const named =
         'person' in given && 'subjectId' in given.person ? [given.person.subjectId] : [];
-      return [...own.map((reference) => JSON.stringify(reference)), ...ids, ...named];
+      const meant = own.flatMap(
+        (reference) => ids.get(nameOf(reference)) ?? people.of(reference) ?? [],
+      );
+      return [...own.map(nameOf), ...meant, ...named];
     });
   }
 
-  private async record(line: BulkLine, context: BulkContext, turn: Turn): Promise<LineVerdict> {
+  private async record(line: BulkLine, recording: Recording, turn: Turn): Promise<LineVerdict> {
+    const { context, people } = recording;
     try {
       if ('registration' in line && line.registration.bases?.length && !context.mayWriteBases)
         throw scopeMissing();
@@ -226,21 +242,50 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
         position,
       });
       if ('registration' in line) {
-        const { subjectId, position } = await insisting(context.signal, () =>
+        const { subjectId, position, replayed } = await insisting(context.signal, () =>
           this.commands.execute(new RegisterSubject(line.registration, requested)),
         );
+        // Who was registered before may have been erased since, and is found no more.
+        if (!replayed)
+          for (const reference of referencesIn(line)) people.keep(reference, subjectId);
         return recorded(subjectId, position);
       }
-      const subjectId = await this.subjectOf(line.person);
-      const outcome = await insisting(context.signal, () =>
-        this.commands.execute(new RecordChoices(subjectId, line.interaction, requested)),
-      );
-      return recorded(subjectId, outcome.position);
+      const { person, interaction } = line;
+      const choose = async (subjectId: SubjectId): Promise<Recorded> => {
+        const { position } = await insisting(context.signal, () =>
+          this.commands.execute(new RecordChoices(subjectId, interaction, requested)),
+        );
+        return recorded(subjectId, position);
+      };
+      return await this.withPerson(person, people, choose);
     } catch (error) {
       return rejected(line, error);
     } finally {
       turn.done();
     }
+  }
+
+  /**
+   * Does something with the person that a line names. Where that is refused for one who was known from before, they are
+   * looked up again: who was erased meanwhile is nobody by their reference.
+   */
+  private async withPerson<T>(
+    person: { readonly subjectId: SubjectId } | SubjectReference,
+    people: RecentPeople,
+    work: (subjectId: SubjectId) => Promise<T>,
+  ): Promise<T> {
+    if ('subjectId' in person) return work(person.subjectId);
+    const known = people.of(person);
+    if (known)
+      try {
+        return await work(known);
+      } catch (error) {
+        if (!(error instanceof Refused) || error.kind === 'unavailable') throw error;
+        if ((await this.subjectOf(person)) === known) throw error;
+      }
+    const found = await this.subjectOf(person);
+    people.keep(person, found);
+    return work(found);
   }
 
   /**
@@ -270,10 +315,7 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
     return idFrom('rcp', this.digest.digest(use, ...parts), 8);
   }
 
-  private async subjectOf(
-    person: { readonly subjectId: SubjectId } | SubjectReference,
-  ): Promise<SubjectId> {
-    if ('subjectId' in person) return person.subjectId;
+  private async subjectOf(person: SubjectReference): Promise<SubjectId> {
     const [[subjectId, another] = []] = await this.queries.execute(new FindSubjects([person]));
     if (subjectId && !another) return subjectId;
     const pointer = 'externalRef' in person ? '/externalRef' : '/contactPoint';
@@ -282,6 +324,41 @@ export class RecordLinesHandler implements ICommandHandler<RecordLines> {
       : ['unknown-subject', 'there is no such person'];
     throw new Refused('not-found', code, detail, { violations: [{ pointer, code, detail }] });
   }
+}
+
+/** One recording as it goes on. */
+interface Recording {
+  readonly context: BulkContext;
+  readonly turns: Turns;
+  /** By a name of a person, when the last line that has it is done. */
+  readonly last: Map<string, Promise<unknown>>;
+  readonly people: RecentPeople;
+}
+
+/** So many references are remembered at most. */
+const MOST_PEOPLE = 10_000;
+
+/** Who is meant by references that this recording has used lately: their next lines need no look-up. */
+class RecentPeople {
+  private readonly ids = new Map<string, SubjectId>();
+
+  of(reference: SubjectReference): SubjectId | undefined {
+    return this.ids.get(nameOf(reference));
+  }
+
+  keep(reference: SubjectReference, id: SubjectId): void {
+    const name = nameOf(reference);
+    this.ids.delete(name);
+    this.ids.set(name, id);
+    for (const oldest of this.ids.keys()) {
+      if (this.ids.size <= MOST_PEOPLE) return;
+      this.ids.delete(oldest);
+    }
+  }
+}
+
+function nameOf(reference: SubjectReference): string {
+  return JSON.stringify(reference);
 }
 
 type Chunk = IteratorResult<readonly LineGiven<LineVerdict>[]>;

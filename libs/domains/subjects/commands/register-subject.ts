@@ -63,7 +63,7 @@ export class RegisterSubjectHandler implements ICommandHandler<RegisterSubject> 
     const { name, language, externalRefs = [] } = input;
     const { origin, ...collection } = input.collection ?? { from: undefined };
     const subjectId = await this.reserved(own, externalRefs, receiptId);
-    if (await this.isRecorded(subjectId, receiptId))
+    if (subjectId !== own && (await this.isRecorded(subjectId, receiptId)))
       return this.record(subjectId, [], occasion, requested);
 
     const registration = {
