@@ -53,7 +53,7 @@ interface Known {
 
 export class StandingProjection implements Projection {
   readonly name = 'standing';
-  readonly version = 2;
+  readonly version = 3;
   readonly categories = ['subject', 'purpose'];
   readonly partitions = STANDING_PARTITIONS;
   readonly everywhere = ['purpose'];
@@ -80,6 +80,7 @@ export class StandingProjection implements Projection {
       partition int not null, purpose text collate "C" not null, rules jsonb not null,
       primary key (partition, purpose))`.execute(tx);
     await sql`create index standings_by_purpose on standings (purpose, subject)`.execute(tx);
+    await sql`create index persons_erased on persons (subject, known_to) where erased`.execute(tx);
   }
 
   async apply(batch: readonly Recorded[], context: ProjectionContext): Promise<void> {

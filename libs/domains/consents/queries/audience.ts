@@ -55,8 +55,8 @@ export class AskAudience extends Query<Audience> {
   }
 }
 
-/** People looked at together. */
-const SECTION = 10_000;
+/** Rows of people looked at together. */
+const SECTION = 20_000;
 
 @QueryHandler(AskAudience)
 export class AnswerAudience implements IQueryHandler<AskAudience> {
@@ -98,7 +98,9 @@ export class AnswerAudience implements IQueryHandler<AskAudience> {
       position,
       sections: () =>
         workAhead(rangesOfPeople(lookups, SECTION), async (range) => {
-          const { allowed, excluded } = await audienceSection(lookups, asked, range);
+          const { allowed, excluded } = await lookups
+            .transaction()
+            .execute((tx) => audienceSection(tx, asked, range));
           return { allowed: allowed as SubjectId[], excluded };
         }),
     };
