@@ -25,7 +25,7 @@ export const STANDING_PARTITIONS = 8;
 export const STILL_KNOWN = '9223372036854775807';
 
 const PAGE = 500;
-const CACHED_PERSONS = 20_000;
+const CACHED_PERSONS = 5_000;
 
 /** Events that move how a person stands towards purposes; the others change the person alone, or nothing. */
 const MOVES_ALL = new Set([
