@@ -1,10 +1,12 @@
 import { type DynamicModule, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { Ledger } from '#core/ledger/ledger.js';
+import { Receipts } from '#core/ledger/receipt.js';
 import { HealthChecks } from '#core/platform/http/health.js';
 import { PostgresIdempotencyStore } from '#core/platform/idempotency.postgres.js';
 import { Metrics } from '#core/platform/metrics.js';
-import { READ_MODELS } from '#core/platform/read-models.js';
+import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
+import { SEALS, type Seals } from '#core/platform/seals.js';
 import { Projector } from '#core/projector/projector.js';
 import { Jobs } from '#core/runtime/jobs.js';
 import { ProjectedReadModels } from '#core/runtime/read-models.js';
@@ -85,6 +87,11 @@ export class SlicesModule implements OnApplicationShutdown {
         inject: [Projector, Ledger],
         useFactory: (projector: Projector, ledger: Ledger) =>
           new ProjectedReadModels(projector, SERVING, (position) => ledger.locate(position)),
+      },
+      {
+        provide: Receipts,
+        inject: [READ_MODELS, SEALS],
+        useFactory: (readModels: ReadModels, seals: Seals) => new Receipts(readModels, seals),
       },
     ];
     return {

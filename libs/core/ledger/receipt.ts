@@ -40,3 +40,21 @@ export function receiptOf(
     ...(seal && { checkpoint: seal }),
   };
 }
+
+/** Receipts that say what holds now: whether what was recorded is visible, and whether it is sealed. */
+export class Receipts {
+  constructor(
+    private readonly readModels: { visible(position: Position): Promise<boolean> },
+    private readonly seals: { of(position: Position): Promise<Seal | undefined> },
+  ) {}
+
+  async of(
+    recorded: Parameters<typeof receiptOf>[0],
+    subjectId: SubjectId,
+    receiptId: ReceiptId,
+  ): Promise<Receipt> {
+    const visible = await this.readModels.visible(recorded.position);
+    const seal = await this.seals.of(recorded.position);
+    return receiptOf(recorded, subjectId, receiptId, { visible, seal });
+  }
+}

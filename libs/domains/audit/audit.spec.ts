@@ -20,7 +20,7 @@ import { START } from '#core/kernel/position.js';
 import { Codec } from '#core/ledger/codec.js';
 import { Ledger, type Outcome } from '#core/ledger/ledger.js';
 import { MemoryLedger } from '#core/ledger/memory/memory.ledger.js';
-import { type Receipt, receiptOf } from '#core/ledger/receipt.js';
+import { type Receipt, receiptOf, Receipts } from '#core/ledger/receipt.js';
 import { readConfig } from '#core/platform/config.js';
 import { kyselyOn, openPool } from '#core/platform/database.js';
 import { type Application, createApplication } from '#core/platform/http/application.js';
@@ -137,6 +137,7 @@ beforeAll(async () => {
     { provide: DATABASE, useValue: db },
     { provide: READ_MODELS, useValue: readModels },
     { provide: SEALS, useValue: seals },
+    { provide: Receipts, useValue: new Receipts(readModels, seals) },
     {
       provide: RECORDED_RECEIPTS,
       useValue: { find: (id) => Promise.resolve(ofNothing.get(id)) } satisfies RecordedReceipts,

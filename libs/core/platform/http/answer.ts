@@ -28,6 +28,11 @@ export class Answer {
     return this;
   }
 
+  /** Where the stream and the ledger are after what was recorded. */
+  recorded({ revision, position }: { revision: number; position: Position }): this {
+    return this.revision(revision).position(position);
+  }
+
   /** `Location`: a path below this server. */
   location(path: string): this {
     void this.reply.header('location', path);

@@ -4,9 +4,8 @@ import { type ReceiptId, streamOf } from '#core/kernel/ids.js';
 import type { Position } from '#core/kernel/position.js';
 import { Refused } from '#core/kernel/refused.js';
 import { Ledger } from '#core/ledger/ledger.js';
-import { type Receipt, receiptOf } from '#core/ledger/receipt.js';
+import { type Receipt, receiptOf, Receipts } from '#core/ledger/receipt.js';
 import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
-import { SEALS, type Seals } from '#core/platform/seals.js';
 import { DATABASE } from '#core/platform/tokens.js';
 import { type Database, placeOfReceipt } from '../projections/receipts.projection.js';
 import { RECORDED_RECEIPTS, type RecordedReceipts } from './audit.tokens.js';
@@ -28,8 +27,8 @@ export class ShowReceiptHandler implements IQueryHandler<ShowReceipt> {
   constructor(
     @Inject(DATABASE) private readonly database: Database,
     @Inject(READ_MODELS) private readonly readModels: ReadModels,
-    @Inject(SEALS) private readonly seals: Seals,
     @Inject(RECORDED_RECEIPTS) private readonly recorded: RecordedReceipts,
+    private readonly receipts: Receipts,
     private readonly ledger: Ledger,
   ) {}
 
@@ -40,9 +39,7 @@ export class ShowReceiptHandler implements IQueryHandler<ShowReceipt> {
       (await this.afterWaiting(receiptId)) ??
       (await this.recorded.find(receiptId));
     if (!receipt) throw new Refused('not-found', 'unknown-receipt', 'there is no such receipt');
-    const visible = await this.readModels.visible(receipt.position);
-    const seal = await this.seals.of(receipt.position);
-    return receiptOf(receipt, receipt.subjectId, receiptId, { visible, seal });
+    return this.receipts.of(receipt, receipt.subjectId, receiptId);
   }
 
   /** Somebody may ask before the read model has come as far as the interaction; what it lacks is awaited once. */

@@ -1,9 +1,8 @@
-import { Body, Controller, HttpCode, Inject, Param, Post, Put } from '@nestjs/common';
+import { Body, Controller, HttpCode, Param, Post, Put } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import type { SubjectId } from '#core/kernel/ids.js';
 import type { Requested } from '#core/kernel/requested.js';
-import type { Outcome } from '#core/ledger/ledger.js';
-import { type Receipt, receiptOf } from '#core/ledger/receipt.js';
+import { type Receipt, Receipts } from '#core/ledger/receipt.js';
 import { Answer, Answering } from '#core/platform/http/answer.js';
 import { Asked } from '#core/platform/http/asked.js';
 import { Requires } from '#core/platform/http/auth.guard.js';
@@ -12,8 +11,6 @@ import { Operation } from '#core/platform/http/operation.js';
 import { idOf } from '#core/platform/http/path-id.js';
 import { IfMatch } from '#core/platform/http/preconditions.js';
 import { receiptAnswer } from '#core/platform/http/schemas.js';
-import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
-import { SEALS, type Seals } from '#core/platform/seals.js';
 import { RecordChoices } from '../commands/record-choices.js';
 import { SetBasis } from '../commands/set-basis.js';
 import { basisExample, interactionExample } from './consents.examples.js';
@@ -24,8 +21,7 @@ import { BasisBody, InteractionBody } from './consents.shapes.js';
 export class ChoicesController {
   constructor(
     private readonly commands: CommandBus,
-    @Inject(READ_MODELS) private readonly readModels: ReadModels,
-    @Inject(SEALS) private readonly seals: Seals,
+    private readonly receipts: Receipts,
   ) {}
 
   @Post('interactions')
@@ -57,7 +53,8 @@ export class ChoicesController {
     @Answering() answer: Answer,
   ): Promise<Receipt> {
     const outcome = await this.commands.execute(new RecordChoices(subjectId, body, requested));
-    return this.receipt(subjectId, outcome, requested, answer);
+    answer.recorded(outcome);
+    return this.receipts.of(outcome, subjectId, requested.receiptId);
   }
 
   @Put('bases/:purpose')
@@ -84,19 +81,7 @@ export class ChoicesController {
     @Answering() answer: Answer,
   ): Promise<Receipt> {
     const outcome = await this.commands.execute(new SetBasis(subjectId, purpose, body, requested));
-    return this.receipt(subjectId, outcome, requested, answer);
-  }
-
-  private async receipt(
-    subjectId: SubjectId,
-    outcome: Outcome,
-    { receiptId }: Requested,
-    answer: Answer,
-  ): Promise<Receipt> {
-    const { revision, position } = outcome;
-    answer.revision(revision).position(position);
-    const visible = await this.readModels.visible(position);
-    const seal = await this.seals.of(position);
-    return receiptOf(outcome, subjectId, receiptId, { visible, seal });
+    answer.recorded(outcome);
+    return this.receipts.of(outcome, subjectId, requested.receiptId);
   }
 }

@@ -1,21 +1,9 @@
-import {
-  Body,
-  Controller,
-  Delete,
-  Get,
-  HttpCode,
-  Inject,
-  Param,
-  Patch,
-  Post,
-  Query,
-} from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import type { ContactPointId, SubjectId } from '#core/kernel/ids.js';
 import type { Position } from '#core/kernel/position.js';
 import type { Requested } from '#core/kernel/requested.js';
-import type { Outcome } from '#core/ledger/ledger.js';
-import { type Receipt, receiptOf } from '#core/ledger/receipt.js';
+import { type Receipt, Receipts } from '#core/ledger/receipt.js';
 import { Answer, Answering } from '#core/platform/http/answer.js';
 import { Asked } from '#core/platform/http/asked.js';
 import {
@@ -30,8 +18,6 @@ import { idOf } from '#core/platform/http/path-id.js';
 import { ConsistentAt, IfMatch } from '#core/platform/http/preconditions.js';
 import { receiptAnswer } from '#core/platform/http/schemas.js';
 import { TraceId } from '#core/platform/http/trace.js';
-import { READ_MODELS, type ReadModels } from '#core/platform/read-models.js';
-import { SEALS, type Seals } from '#core/platform/seals.js';
 import { AddContactPoint, RemoveContactPoint } from '../commands/change-contact-points.js';
 import { RectifyIdentity } from '../commands/rectify-identity.js';
 import { RegisterSubject } from '../commands/register-subject.message.js';
@@ -62,8 +48,7 @@ export class SubjectsController {
   constructor(
     private readonly commands: CommandBus,
     private readonly queries: QueryBus,
-    @Inject(READ_MODELS) private readonly readModels: ReadModels,
-    @Inject(SEALS) private readonly seals: Seals,
+    private readonly receipts: Receipts,
   ) {}
 
   @Post()
@@ -89,7 +74,8 @@ export class SubjectsController {
     if (body.bases?.length) requireScope(principal, 'bases:write');
     const registered = await this.commands.execute(new RegisterSubject(body, requested));
     answer.location(`/v1/subjects/${registered.subjectId}`);
-    return this.receipt(registered.subjectId, registered, requested, answer);
+    answer.recorded(registered);
+    return this.receipts.of(registered, registered.subjectId, requested.receiptId);
   }
 
   @Post('search')
@@ -168,7 +154,9 @@ export class SubjectsController {
     const added = await this.commands.execute(new AddContactPoint(subjectId, body, requested));
     const { contactPointId } = added;
     answer.location(`/v1/subjects/${subjectId}/contact-points/${contactPointId}`);
-    return { ...(await this.receipt(subjectId, added, requested, answer)), contactPointId };
+    answer.recorded(added);
+    const receipt = await this.receipts.of(added, subjectId, requested.receiptId);
+    return { ...receipt, contactPointId };
   }
 
   @Delete(':id/contact-points/:contactPointId')
@@ -212,7 +200,8 @@ export class SubjectsController {
     @Answering() answer: Answer,
   ): Promise<Receipt> {
     const outcome = await this.commands.execute(new RectifyIdentity(subjectId, body, requested));
-    return this.receipt(subjectId, outcome, requested, answer);
+    answer.recorded(outcome);
+    return this.receipts.of(outcome, subjectId, requested.receiptId);
   }
 
   @Post(':id/restriction')
@@ -234,7 +223,8 @@ export class SubjectsController {
     @Answering() answer: Answer,
   ): Promise<Receipt> {
     const outcome = await this.commands.execute(new RestrictProcessing(subjectId, body, requested));
-    return this.receipt(subjectId, outcome, requested, answer);
+    answer.recorded(outcome);
+    return this.receipts.of(outcome, subjectId, requested.receiptId);
   }
 
   @Delete(':id/restriction')
@@ -255,18 +245,5 @@ export class SubjectsController {
   ): Promise<void> {
     const outcome = await this.commands.execute(new LiftRestriction(subjectId, requested));
     answer.revision(outcome.revision).position(outcome.position);
-  }
-
-  private async receipt(
-    subjectId: SubjectId,
-    outcome: Outcome,
-    { receiptId }: Requested,
-    answer: Answer,
-  ): Promise<Receipt> {
-    const { revision, position } = outcome;
-    answer.revision(revision).position(position);
-    const visible = await this.readModels.visible(position);
-    const seal = await this.seals.of(position);
-    return receiptOf(outcome, subjectId, receiptId, { visible, seal });
   }
 }
