@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
-const typescript = join(root, 'test', 'projector', 'support', 'typescript.mjs');
+const typescript = join(root, 'test', 'support', 'typescript.mjs');
 
 /** What `npx ledgerctl` starts Node with. */
 const [shebang = ''] = readFileSync(join(root, 'tools', 'ledgerctl.mjs'), 'utf8').split('\n');

@@ -76,7 +76,7 @@ describe('npm run bench', () => {
       process.execPath,
       [
         '--import',
-        join(repository, 'test', 'projector', 'support', 'typescript.mjs'),
+        join(repository, 'test', 'support', 'typescript.mjs'),
         join(repository, 'bench', 'main.ts'),
         ...args,
       ],

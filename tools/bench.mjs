@@ -6,7 +6,7 @@ import { setUpOrExit } from './lib/setup.mjs';
 
 await setUpOrExit({ compiled: true });
 
-const typescript = join(root, 'test', 'projector', 'support', 'typescript.mjs');
+const typescript = join(root, 'test', 'support', 'typescript.mjs');
 const { code } = await run(
   [
     process.execPath,

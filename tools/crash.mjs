@@ -10,7 +10,7 @@ const { code } = await run(
   [
     process.execPath,
     '--import',
-    join(root, 'test', 'projector', 'support', 'typescript.mjs'),
+    join(root, 'test', 'support', 'typescript.mjs'),
     join(root, 'test', 'crash', 'run.ts'),
     ...process.argv.slice(2),
   ],

@@ -45,7 +45,7 @@ export interface Caller {
 
 export function startCaller(settings: CallerSettings): Caller {
   const here = import.meta.dirname;
-  const loader = join(here, '..', 'projector', 'support', 'typescript.mjs');
+  const loader = join(here, '..', 'support', 'typescript.mjs');
   const child = spawn(
     process.execPath,
     ['--import', loader, join(here, 'caller-process.ts'), JSON.stringify(settings)],

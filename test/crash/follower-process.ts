@@ -1,4 +1,4 @@
-import { connect, withoutFence, withoutTransaction } from '../projector/support/world.js';
+import { connect, withoutFence, withoutTransaction } from '../support/connect.js';
 import { readConfig } from '#core/platform/config.js';
 import { openLog } from '#core/platform/logging.js';
 import type { LogReader } from '#core/projector/log-reader.js';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
-import { until } from '../projector/support/world.js';
+import { until } from '../support/until.js';
 import { type Caller, startCaller } from './caller.js';
 import type { CallerSettings } from './caller-process.js';
 import { checkLog, type LogFindings } from './log-check.js';

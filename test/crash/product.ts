@@ -188,7 +188,7 @@ export class Product {
     const here = import.meta.dirname;
     if (part === 'server' || part === 'worker')
       return ['--import', join(here, 'set-clock.mjs'), join(this.dist, 'apps', part, 'main.js')];
-    const loader = join(here, '..', 'projector', 'support', 'typescript.mjs');
+    const loader = join(here, '..', 'support', 'typescript.mjs');
     const settings = JSON.stringify(this.options.followers);
     return ['--import', loader, join(here, 'follower-process.ts'), settings];
   }

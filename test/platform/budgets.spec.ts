@@ -6,7 +6,7 @@ import { type Budget, Budgets, type DrawTokens, type Verdict } from '#core/platf
 import { forgetFullBudgets, postgresBudgets } from '#core/platform/budgets.postgres.js';
 import { migrate } from '#core/platform/migrate.js';
 import { platformMigrations } from '#core/platform/migrations.js';
-import { connect } from '../projector/support/world.js';
+import { connect } from '../support/connect.js';
 import { type FreshDatabase, freshDatabase } from '../support/database.js';
 import { until } from '../support/until.js';
 

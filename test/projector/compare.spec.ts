@@ -4,10 +4,11 @@ import { sql } from 'kysely';
 import { newId, streamOf } from '#core/kernel/ids.js';
 import { readPartitions } from '#core/projector/checkpoint.js';
 import { compareWithLog, NotComparable } from '#core/projector/compare.js';
+import { until } from '../support/until.js';
 import { Writer } from './support/load.js';
 import { tally } from './support/tally.js';
 import { someEvents } from './support/table-log.js';
-import { headOf, until, type World, world } from './support/world.js';
+import { headOf, type World, world } from './support/world.js';
 
 jest.setTimeout(60_000);
 

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { readCheckpoints } from '#core/projector/checkpoint.js';
+import { until } from '../support/until.js';
 import { type Child, startWorker } from './support/child.js';
 import { someEvents } from './support/table-log.js';
 import { doubled, foldTally, tally, tallyRows } from './support/tally.js';
-import { everything, headOf, until, type World, world } from './support/world.js';
+import { everything, headOf, type World, world } from './support/world.js';
 
 jest.setTimeout(600_000);
 

@@ -3,18 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kysely } from 'kysely';
 import { type Position, START } from '#core/kernel/position.js';
 import { readCheckpoints } from '#core/projector/checkpoint.js';
+import { until } from '../support/until.js';
+import { connect, withoutFence } from '../support/connect.js';
 import { type Child, startWorker } from './support/child.js';
 import { someEvents, TableLog } from './support/table-log.js';
 import { doubled, foldTally, tally, tallyRows } from './support/tally.js';
-import {
-  connect,
-  everything,
-  headOf,
-  until,
-  withoutFence,
-  type World,
-  world,
-} from './support/world.js';
+import { everything, headOf, type World, world } from './support/world.js';
 
 jest.setTimeout(600_000);
 

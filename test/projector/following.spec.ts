@@ -3,10 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Position } from '#core/kernel/position.js';
 import { checkpointOf, readCheckpoints } from '#core/projector/checkpoint.js';
+import { until } from '../support/until.js';
+import { connect } from '../support/connect.js';
 import { Writer } from './support/load.js';
 import { someEvents } from './support/table-log.js';
 import { doubled, foldTally, tally, tallyRows } from './support/tally.js';
-import { connect, everything, headOf, until, type World, world } from './support/world.js';
+import { everything, headOf, type World, world } from './support/world.js';
 
 jest.setTimeout(60_000);
 

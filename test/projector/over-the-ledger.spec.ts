@@ -16,8 +16,9 @@ import { PostgresLedger } from '#core/ledger/postgres/postgres.ledger.js';
 import { ledgerMigrations } from '#core/ledger/postgres/schema.js';
 import { sampleEvent, sampleStream } from '#core/ledger/contract/samples.js';
 import { MemoryVault } from '#core/vault/memory/vault.js';
+import { until } from '../support/until.js';
 import { foldTally, tally, tallyRows } from './support/tally.js';
-import { until, type World, world } from './support/world.js';
+import { type World, world } from './support/world.js';
 
 jest.setTimeout(60_000);
 

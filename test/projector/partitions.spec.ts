@@ -6,10 +6,11 @@ import { partitionOf } from '#core/kernel/partition.js';
 import { type Position, START } from '#core/kernel/position.js';
 import { readPartitions } from '#core/projector/checkpoint.js';
 import type { Projector } from '#core/projector/projector.js';
+import { until } from '../support/until.js';
 import { type Child, startWorker } from './support/child.js';
 import { someEvents } from './support/table-log.js';
 import { doubled, foldTally, tally, tallyRows } from './support/tally.js';
-import { everything, headOf, until, type World, world } from './support/world.js';
+import { everything, headOf, type World, world } from './support/world.js';
 
 jest.setTimeout(300_000);
 

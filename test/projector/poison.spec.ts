@@ -2,9 +2,10 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { sql } from 'kysely';
 import type { Position } from '#core/kernel/position.js';
 import type { Projection } from '#core/projector/projection.js';
+import { until } from '../support/until.js';
 import { someEvents } from './support/table-log.js';
 import { doubled, foldTally, tally, tallyRows } from './support/tally.js';
-import { everything, headOf, until, type World, world } from './support/world.js';
+import { everything, headOf, type World, world } from './support/world.js';
 
 jest.setTimeout(60_000);
 

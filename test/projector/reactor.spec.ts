@@ -4,10 +4,12 @@ import { type Kysely, sql } from 'kysely';
 import type { Position } from '#core/kernel/position.js';
 import type { ProjectorOptions } from '#core/projector/projector.js';
 import type { Reactor } from '#core/projector/reactor.js';
+import { until } from '../support/until.js';
+import { connect } from '../support/connect.js';
 import { createEffects, demanded, effects, effectsOf, firsts } from './support/effects.js';
 import { someEvents } from './support/table-log.js';
 import { tally } from './support/tally.js';
-import { connect, everything, headOf, until, type World, world } from './support/world.js';
+import { everything, headOf, type World, world } from './support/world.js';
 
 jest.setTimeout(120_000);
 

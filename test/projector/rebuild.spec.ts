@@ -4,19 +4,13 @@ import { sql } from 'kysely';
 import type { Position } from '#core/kernel/position.js';
 import { inOneSnapshot, readCheckpoints } from '#core/projector/checkpoint.js';
 import type { RebuildProgress } from '#core/projector/rebuild.js';
+import { until } from '../support/until.js';
+import { connect, withoutTransaction } from '../support/connect.js';
 import { type Child, startWorker } from './support/child.js';
 import { Readers, Writer } from './support/load.js';
 import { someEvents, TableLog } from './support/table-log.js';
 import { doubled, foldTally, tally, tallyRows } from './support/tally.js';
-import {
-  connect,
-  everything,
-  headOf,
-  until,
-  withoutTransaction,
-  type World,
-  world,
-} from './support/world.js';
+import { everything, headOf, type World, world } from './support/world.js';
 
 jest.setTimeout(1_800_000);
 

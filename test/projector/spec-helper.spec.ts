@@ -5,9 +5,10 @@ import { recorded } from '#core/kernel/spec.js';
 import { checkpointOf } from '#core/projector/checkpoint.js';
 import type { Projection } from '#core/projector/projection.js';
 import { project, rowsOf } from '#core/projector/spec.js';
+import { connect } from '../support/connect.js';
 import { foldTally, tally, type TallyRow } from './support/tally.js';
 import { freshDatabase } from '../support/database.js';
-import { connect, type World, world } from './support/world.js';
+import { type World, world } from './support/world.js';
 
 jest.setTimeout(30_000);
 

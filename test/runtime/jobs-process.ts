@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { pino } from 'pino';
 import type { Job } from '#core/kernel/job.js';
 import { Jobs } from '#core/runtime/jobs.js';
-import { connect } from '../projector/support/world.js';
+import { connect } from '../support/connect.js';
 
 /** `jobs-process.ts <settings as JSON>`: one job, of which every step leaves a row in `public.steps`. */
 export interface JobSettings {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { type Kysely, sql } from 'kysely';
 import { migrate } from '#core/platform/migrate.js';
 import { platformMigrations } from '#core/platform/migrations.js';
-import { connect } from '../projector/support/world.js';
+import { connect } from '../support/connect.js';
 import { type FreshDatabase, freshDatabase } from '../support/database.js';
 import { until } from '../support/until.js';
 import type { JobSettings } from './jobs-process.js';
@@ -35,7 +35,7 @@ describe('a job that several processes could do', () => {
   });
 
   function start(settings: Omit<JobSettings, 'url' | 'leaseMilliseconds'>): ChildProcess {
-    const loader = join(import.meta.dirname, '..', 'projector', 'support', 'typescript.mjs');
+    const loader = join(import.meta.dirname, '..', 'support', 'typescript.mjs');
     const given = JSON.stringify({ url: database.url, leaseMilliseconds: LEASE, ...settings });
     const program = join(import.meta.dirname, 'jobs-process.ts');
     const child = spawn(process.execPath, ['--import', loader, program, given], {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { until } from '../../projector/support/world.js';
+import { until } from '../../support/until.js';
 import { underLoad } from '../outcome.js';
 import type { Product } from '../product.js';
 import type { Context, Counts, Scenario } from '../scenario.js';

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { until } from '../../projector/support/world.js';
+import { until } from '../../support/until.js';
 import { type Caller, startCaller } from '../caller.js';
 import { readKurrentDbLog } from '../kurrentdb-log.js';
 import { compareLog } from '../log-check.js';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import pg from 'pg';
-import { until } from '../../projector/support/world.js';
+import { until } from '../../support/until.js';
 import { underLoad } from '../outcome.js';
 import type { Product } from '../product.js';
 import type { Context, Counts, Scenario } from '../scenario.js';

@@ -22,7 +22,12 @@ export function startWorker(
   const here = import.meta.dirname;
   const child = spawn(
     process.execPath,
-    ['--import', join(here, 'typescript.mjs'), join(here, 'worker.ts'), JSON.stringify(settings)],
+    [
+      '--import',
+      join(here, '..', '..', 'support', 'typescript.mjs'),
+      join(here, 'worker.ts'),
+      JSON.stringify(settings),
+    ],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const said: Record<string, unknown>[] = [];

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Projection } from '#core/projector/projection.js';
 import { Projector } from '#core/projector/projector.js';
+import { connect, withoutFence, withoutTransaction } from '../../support/connect.js';
 import { TableLog } from './table-log.js';
 import { tally } from './tally.js';
-import { connect, withoutFence, withoutTransaction } from './world.js';
 
 /** What a child process does: `worker.ts <settings as JSON>`. Says what happens in lines of JSON. */
 export interface WorkerSettings {
