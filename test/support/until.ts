@@ -2,7 +2,7 @@
 export async function until(
   what: string,
   holds: () => Promise<boolean> | boolean,
-  milliseconds = 15_000,
+  milliseconds = 25_000,
 ): Promise<void> {
   const deadline = Date.now() + milliseconds;
   while (!(await holds())) {
