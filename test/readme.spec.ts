@@ -116,6 +116,13 @@ describe('the documents', () => {
     expect(missing(/npm (start|test)\b/g, (name) => name in scripts)).toEqual([]);
   });
 
+  test('name files that exist', () => {
+    // What a measurement leaves behind is in nobody's clone.
+    const named = /^((?:apps|bench|docker|docs|examples|libs|test|tools)\/(?!results\/)[\w./-]+)$/g;
+    const isThere = (file: string) => fs.existsSync(path.join(repository, file));
+    expect(missing(named, isThere)).toEqual([]);
+  });
+
   test('name commands and options of ledgerctl that exist', () => {
     const unknown = missing(/ledgerctl ([a-z][^|;)]*)/g, (said) => {
       const text = help.get(commandIn(said));
