@@ -17,6 +17,7 @@ import { failureOf, TimedOut } from '#core/ledger/kurrentdb/failure.js';
 import { KurrentLedger } from '#core/ledger/kurrentdb/kurrentdb.ledger.js';
 import { LedgerClient } from '#core/ledger/kurrentdb/ledger-client.js';
 import { allForwards } from '#core/ledger/kurrentdb/read-request.js';
+import { Reading } from '#core/ledger/kurrentdb/reading.js';
 import { MemoryTimeMarks } from '#core/ledger/memory/time-marks.js';
 import {
   NOTHING_FOUND,
@@ -56,13 +57,13 @@ describe('a ledger on KurrentDB whose server fails', () => {
   let server: FaultServer;
   let store: KurrentLedger;
   let opened: KurrentLedger[];
-  const open = (connectionString = server.url): KurrentLedger => {
-    const timeMarks = new MemoryTimeMarks();
+  const open = (deadlines: Partial<typeof DEADLINES> = {}): KurrentLedger => {
     const ledger = new KurrentLedger({
-      connectionString,
+      connectionString: server.url,
       streamPrefix: PREFIX,
-      timeMarks,
+      timeMarks: new MemoryTimeMarks(),
       ...DEADLINES,
+      ...deadlines,
     });
     opened.push(ledger);
     return ledger;
@@ -90,12 +91,6 @@ describe('a ledger on KurrentDB whose server fails', () => {
   const placesOf = (stream: StreamName): string[] =>
     server.log.stream(PREFIX + stream).map(({ offset }) => String(offset));
 
-  const writeSome = async (): Promise<StreamName> => {
-    const stream = sampleStream();
-    await store.append(request(stream));
-    return stream;
-  };
-
   /** As a caller does that was told to try again with the same ids. */
   const appendAtLast = async (writer: KurrentLedger, asked: AppendRequest): Promise<Appended> => {
     for (;;) {
@@ -106,6 +101,12 @@ describe('a ledger on KurrentDB whose server fails', () => {
         await sleep(PAUSE);
       }
     }
+  };
+
+  const writeSome = async (): Promise<StreamName> => {
+    const stream = sampleStream();
+    await appendAtLast(store, request(stream));
+    return stream;
   };
 
   describe('once', () => {
@@ -279,11 +280,12 @@ describe('a ledger on KurrentDB whose server fails', () => {
         times: 1,
       });
       server.faults.set({ calls, stream: PREFIX + stream, kind: 'unavailable' });
-      const outcome = expect(store.append(next(stream))).rejects.toBeInstanceOf(OutcomeUnknown);
+      const writer = open({ appendDeadline: 6_000 });
+      const outcome = expect(writer.append(next(stream))).rejects.toBeInstanceOf(OutcomeUnknown);
       await until('it is written', () => placesOf(stream).length === 3);
       // Of an append that was refused where it came, nothing was written; of the first one that would not be true.
       server.faults.set({ calls, stream: PREFIX + other, kind: 'not-leader', times: 1 });
-      expect(await store.append(next(other))).toMatchObject({ revision: 2, repeated: false });
+      expect(await appendAtLast(writer, next(other))).toMatchObject({ revision: 2 });
       await outcome;
     });
 
@@ -368,6 +370,27 @@ describe('a ledger on KurrentDB whose server fails', () => {
       expect(await Promise.race([ended, waited])).toBe('still waiting');
       await bare.dispose();
     });
+  });
+
+  test('a search from the end that ends with nothing, too late to be made again, goes on along the log', async () => {
+    const stream = await writeSome();
+    const nothing = Buffer.alloc(0);
+    const event = { id: randomUUID(), type: 'T', isJson: false, data: nothing, metadata: nothing };
+    server.log.append('others', 'any', [event]);
+    // A third of a read's deadline is the search's; what is left of it then is less than the pause before another.
+    const connection = new Connection(server.url, 30_000);
+    const late = [2_900, 2_930, 2_960, 2_980];
+    try {
+      for (const delayMs of late)
+        server.faults.set({ kind: 'end', calls: ['search'], delayMs, times: 1 });
+      const readings = late.map(
+        () => new Reading(connection, PREFIX, 9_000, () => Promise.resolve(START)),
+      );
+      const heads = await Promise.all(readings.map((reading) => reading.head()));
+      expect(heads.map((head) => head?.position)).toEqual(late.map(() => placesOf(stream).at(-1)));
+    } finally {
+      connection.close();
+    }
   });
 
   describe('in which others have written much, or little matches', () => {

@@ -74,6 +74,7 @@ async function goesOn<T>(node: NodeView, call: AnsweredCall<T>, fault: Fault): P
     case 'silent':
       return false;
     case 'end':
+      if (fault.delayMs !== undefined) await sleep(fault.delayMs);
       call.end();
       return false;
     case 'unavailable':

@@ -1,6 +1,16 @@
-/** What a client can ask of the server. A `subscribe` is a read without an end. */
+/**
+ * What a client can ask of the server. A `subscribe` is a read without an end; a `search` is a `readAll` from the end of the
+ * log that looks for something.
+ */
 export type Call =
-  'append' | 'batchAppend' | 'readStream' | 'readAll' | 'subscribe' | 'gossip' | 'features';
+  | 'append'
+  | 'batchAppend'
+  | 'readStream'
+  | 'readAll'
+  | 'search'
+  | 'subscribe'
+  | 'gossip'
+  | 'features';
 
 export type FaultKind =
   /** Hears, and is heard no more. */
@@ -34,7 +44,7 @@ export interface Fault {
   readonly written?: boolean;
   /** Reads: how many events are delivered before it strikes; none where it says nothing. */
   readonly afterEvents?: number;
-  /** How late a slow answer is, in milliseconds. */
+  /** How late a slow answer, or an end, is, in milliseconds. */
   readonly delayMs?: number;
 }
 

@@ -5,7 +5,7 @@ import { invalidArgument, Refusal } from './failures.js';
 import type { Call } from './faults.js';
 import { InvalidPosition } from './log-page.js';
 import type { NodeView } from './node-view.js';
-import { readAll, readStream } from './read.js';
+import { isBackwards, readAll, readStream } from './read.js';
 import { nameIn } from './read-messages.js';
 import { subscription } from './subscription.js';
 
@@ -22,7 +22,9 @@ export async function read(
     const kind = kindOf(options);
     const stream = options.hasAll() ? '$all' : nameIn(options.getStream()?.getStreamIdentifier());
     admit(node, call, stream);
-    const fault = node.faults.strike(kind, stream);
+    const fault =
+      (isSearch(options) ? node.faults.strike('search', stream) : undefined) ??
+      node.faults.strike(kind, stream);
     const messages = {
       readStream: () => readStream(node.log, options),
       readAll: () => readAll(node, options),
@@ -40,6 +42,10 @@ function kindOf(options: ReadReq.Options): Extract<Call, 'readStream' | 'readAll
     throw new Refusal(status.UNIMPLEMENTED, 'subscriptions to one stream are not served here');
   }
   return options.hasAll() ? 'readAll' : 'readStream';
+}
+
+function isSearch(options: ReadReq.Options): boolean {
+  return options.hasAll() && options.hasFilter() && isBackwards(options);
 }
 
 /** The server knows that case in subscriptions only, and calls it unexpected elsewhere. */

@@ -82,7 +82,7 @@ function startOf(log: ServerLog, options: ReadReq.Options): LogPosition {
   return positionIn(options) ?? (options.getAll()?.hasEnd() ? eventAt(log.end) : FIRST);
 }
 
-function isBackwards(options: ReadReq.Options): boolean {
+export function isBackwards(options: ReadReq.Options): boolean {
   return options.getReadDirection() === BACKWARDS;
 }
 
