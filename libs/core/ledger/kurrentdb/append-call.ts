@@ -23,6 +23,7 @@ export class AppendCall {
   /** In the order in which they were sent. */
   private readonly waiting = new Map<string, Waiting>();
   private open = true;
+  private unsent = 0;
   private heardAt = -Infinity;
 
   constructor(
@@ -41,6 +42,11 @@ export class AppendCall {
     return this.open;
   }
 
+  /** Whether all of it has left this process: an append behind one that has not waits for the next turn of the event loop. */
+  get isFree(): boolean {
+    return this.unsent === 0;
+  }
+
   append(
     name: string,
     events: readonly BinaryEventData[],
@@ -50,7 +56,8 @@ export class AppendCall {
     return new Promise((resolve, reject) => {
       const id = randomUUID();
       this.waiting.set(id, { name, last, until, sentAt: Date.now(), resolve, reject });
-      this.call.write(appendMessage(id, name, events, last));
+      this.unsent++;
+      this.call.write(appendMessage(id, name, events, last), () => this.unsent--);
     });
   }
 

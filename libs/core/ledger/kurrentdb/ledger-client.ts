@@ -22,6 +22,8 @@ silenceDebugging();
 
 /** Seconds that one node may take to say who leads, and milliseconds between questions; the client's are 5 and 100. */
 const [GOSSIP_TIMEOUT, DISCOVERY_INTERVAL] = [1, 200];
+/** Calls for appends at most: of each one message leaves in a turn of the event loop, and a turn may be long. */
+const MOST_CALLS = 32;
 /** Milliseconds in which a node that is said to lead has to say so itself, and how often one is looked for. */
 const [LEADER_TIMEOUT, LEADER_TRIES] = [500, 10];
 
@@ -33,8 +35,9 @@ const [LEADER_TIMEOUT, LEADER_TRIES] = [500, 10];
 export class LedgerClient extends EventStoreDBClient {
   private readonly user: ConnectionString['user'];
   private ended = false;
+  private turn = 0;
   private lastHeard = -Infinity;
-  private appends: { readonly client: Streams; readonly call: AppendCall } | undefined;
+  private appends: { readonly client: Streams; calls: readonly AppendCall[] } | undefined;
 
   constructor(connection: ConnectionString) {
     const { hosts, discover, options } = connection;
@@ -140,15 +143,29 @@ export class LedgerClient extends EventStoreDBClient {
     );
   }
 
-  /** A call of its own for each connection: this client leaves one behind where another node leads. */
+  /**
+   * A call in which nothing waits to be sent, or one more, up to a number. They are of one connection: this client leaves it
+   * behind where another node leads.
+   */
   private appendsThrough(client: Streams): AppendCall {
+    if (this.appends?.client !== client) {
+      this.endAppends();
+      this.appends = { client, calls: [] };
+    }
     const { appends } = this;
-    if (appends?.client === client && appends.call.isOpen) return appends.call;
-    appends?.call.end();
+    appends.calls = appends.calls.filter(({ isOpen }) => isOpen);
+    const free = appends.calls.find(({ isFree }) => isFree);
+    if (free) return free;
+    if (appends.calls.length === MOST_CALLS)
+      return appends.calls[this.turn++ % MOST_CALLS] as AppendCall;
     const [metadata, options] = this.callArguments(this.asking, { deadline: Infinity });
     const call = new AppendCall(client.batchAppend(metadata, options), () => this.heard());
-    this.appends = { client, call };
+    appends.calls = [...appends.calls, call];
     return call;
+  }
+
+  private endAppends(): void {
+    for (const call of this.appends?.calls ?? []) call.end();
   }
 
   /**
@@ -197,7 +214,7 @@ export class LedgerClient extends EventStoreDBClient {
   /** Ends every call and the connection. */
   async end(): Promise<void> {
     this.ended = true;
-    this.appends?.call.end();
+    this.endAppends();
     void this.dispose();
     (await this.getChannel()).close();
   }
