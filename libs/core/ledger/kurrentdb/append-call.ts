@@ -8,8 +8,9 @@ import { CallFailed, CutShort } from './failure.js';
 interface Waiting {
   readonly name: string;
   readonly last: number | undefined;
-  /** Of `Date.now()`, as `until`. */
+  /** Of `performance.now()`. */
   readonly sentAt: number;
+  /** Of `Date.now()`. */
   readonly until: number;
   resolve(written: Written): void;
   reject(error: unknown): void;
@@ -55,7 +56,7 @@ export class AppendCall {
   ): Promise<Written> {
     return new Promise((resolve, reject) => {
       const id = randomUUID();
-      this.waiting.set(id, { name, last, until, sentAt: Date.now(), resolve, reject });
+      this.waiting.set(id, { name, last, sentAt: performance.now(), until, resolve, reject });
       this.unsent++;
       this.call.write(appendMessage(id, name, events, last), () => this.unsent--);
     });
@@ -67,7 +68,7 @@ export class AppendCall {
   }
 
   private settle(answer: BatchAppendResp): void {
-    this.heardAt = Date.now();
+    this.heardAt = performance.now();
     this.onAnswer();
     const id = idIn(answer) ?? '';
     const waiting = this.waiting.get(id);
@@ -92,9 +93,8 @@ export class AppendCall {
 
   /** Those that nobody waits for any more; where nothing was heard since one of them was sent, the call hangs. */
   private giveUpLate(): void {
-    const now = Date.now();
     for (const [id, { until, sentAt }] of this.waiting) {
-      if (until > now) return;
+      if (until > Date.now()) return;
       this.waiting.delete(id);
       if (this.heardAt < sentAt) return this.end();
     }
