@@ -130,7 +130,12 @@ export class Product {
   /** `ledgerctl` beside it, on the same database. */
   ledgerctl(...words: readonly string[]): ChildProcess {
     return spawn(process.execPath, [join(this.dist, 'apps', 'ledgerctl', 'main.js'), ...words], {
-      env: { ...bare(), ...this.environment('worker') },
+      env: {
+        ...bare(),
+        ...this.environment('worker'),
+        LEDGER_URL: this.url,
+        LEDGER_API_KEY: this.key,
+      },
       stdio: 'ignore',
     });
   }

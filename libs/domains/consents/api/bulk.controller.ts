@@ -32,7 +32,8 @@ export class BulkController {
   @Operation({
     summary: 'Record registrations and interactions, one a line',
     description:
-      'Lines are recorded in their order. A line that is rejected stops nothing. A line with a time of its own is known ' +
+      'Lines are recorded in their order, those of different people unless one had to be tried again. ' +
+      'A line that is rejected stops nothing. A line with a time of its own is known ' +
       'again whoever sends it: the same file gives the same receipts. One without needs an idempotencyKey for that.',
     tag: 'consents',
     takesNdjson: BulkLineBody,
