@@ -93,7 +93,7 @@ describe('a copy to a server that fails', () => {
     let appends = 0;
     const disturbed: StoredEvents = {
       append: async (events) => {
-        if (appends++ % 2 === 0) server.faults.set({ ...fault, calls: ['batchAppend'], times: 1 });
+        if (appends++ % 2 === 0) server.faults.set({ ...fault, calls: ['append'], times: 1 });
         await writer.append(events);
       },
       close: () => writer.close(),

@@ -116,7 +116,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
     faults.push([{ kind: 'not-leader' }], [{ kind: 'slow', delayMs: 1_000, written: true }]);
     test.each(faults)('an append is answered, and made once: %j', async (fault) => {
       await writeSome();
-      server.faults.set({ ...fault, calls: ['batchAppend'], times: 1 });
+      server.faults.set({ ...fault, calls: ['append'], times: 1 });
       const stream = sampleStream();
       const asked = request(stream);
       const appended = await store.append(asked);
@@ -132,7 +132,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
     test('an append that was lost, and came too late, is a conflict', async () => {
       const [stream, other] = [await writeSome(), open()];
       const expected = { kind: 'exact', revision: 1 } as const;
-      server.faults.set({ kind: 'silent', calls: ['batchAppend'], times: 1 });
+      server.faults.set({ kind: 'silent', calls: ['append'], times: 1 });
       const appending = store.append({ stream, expected, events: sampleEvents(stream, 1) });
       const conflict = expect(appending).rejects.toEqual(
         new WrongExpectedRevision(stream, expected, 2),
@@ -231,7 +231,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
 
     test.each(LOSSES)('what was written is not denied, and repeated safely: %s', async (kind) => {
       await writeSome();
-      server.faults.set({ kind, calls: ['batchAppend'], written: true });
+      server.faults.set({ kind, calls: ['append'], written: true });
       const stream = sampleStream();
       const asked = request(stream);
       const outcome: unknown = await store.append(asked).catch((error: unknown) => error);
@@ -248,7 +248,7 @@ describe('a ledger on KurrentDB whose server fails', () => {
       const warned: Error[] = [];
       const listen = (warning: Error) => void warned.push(warning);
       process.on('warning', listen);
-      server.faults.set({ kind: 'unavailable', calls: ['batchAppend'], forMs: 300 });
+      server.faults.set({ kind: 'unavailable', calls: ['append'], forMs: 300 });
       await Promise.all(
         Array.from({ length: 40 }, () => appendAtLast(store, request(sampleStream()))),
       );
@@ -258,35 +258,10 @@ describe('a ledger on KurrentDB whose server fails', () => {
 
     test('what was refused before it began is said not to be written', async () => {
       await writeSome();
-      server.faults.set({ kind: 'unavailable', calls: ['batchAppend'] });
+      server.faults.set({ kind: 'unavailable', calls: ['append'] });
       const stream = sampleStream();
       await expect(store.append(request(stream))).rejects.toBeInstanceOf(LedgerUnavailable);
       expect(placesOf(stream)).toEqual([]);
-    });
-
-    test('what ends the call that carries an append is not taken for its answer', async () => {
-      const [stream, other] = [await writeSome(), await writeSome()];
-      const next = (name: StreamName): AppendRequest => ({
-        stream: name,
-        expected: { kind: 'exact', revision: 1 },
-        events: sampleEvents(name, 1),
-      });
-      const calls = ['batchAppend'] as const;
-      server.faults.set({
-        calls,
-        stream: PREFIX + stream,
-        kind: 'silent',
-        written: true,
-        times: 1,
-      });
-      server.faults.set({ calls, stream: PREFIX + stream, kind: 'unavailable' });
-      const writer = open({ appendDeadline: 6_000 });
-      const outcome = expect(writer.append(next(stream))).rejects.toBeInstanceOf(OutcomeUnknown);
-      await until('it is written', () => placesOf(stream).length === 3);
-      // Of an append that was refused where it came, nothing was written; of the first one that would not be true.
-      server.faults.set({ calls, stream: PREFIX + other, kind: 'not-leader', times: 1 });
-      expect(await appendAtLast(writer, next(other))).toMatchObject({ revision: 2 });
-      await outcome;
     });
 
     test('closing ends what hangs', async () => {

@@ -158,7 +158,7 @@ describe('a stream that a process on KurrentDB remembers', () => {
     ledger = ledgerOn(openStore(4_000));
     const at = occasion();
     await ledger.transact(stream, occasion(), [raise]);
-    const heal = server.faults.set({ kind: 'unavailable', calls: ['batchAppend'], written: true });
+    const heal = server.faults.set({ kind: 'unavailable', calls: ['append'], written: true });
     await expect(ledger.transact(stream, at, [raise])).rejects.toMatchObject({
       code: 'outcome-unknown',
     });

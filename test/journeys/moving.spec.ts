@@ -236,7 +236,7 @@ describe(
   thereAndBack(async () => {
     const server = await FaultServer.start();
     // So that a kill comes in the middle of a copy.
-    server.faults.set({ kind: 'slow', calls: ['batchAppend'], delayMs: 5 });
+    server.faults.set({ kind: 'slow', calls: ['append'], delayMs: 5 });
     return {
       url: server.url,
       arrived: (prefix) =>

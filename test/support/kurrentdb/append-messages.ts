@@ -74,15 +74,6 @@ export function batchTimeout(request: BatchAppendReq, stream: string): BatchAppe
   );
 }
 
-/** What a node says that has not begun with it: its code is none of an error. */
-export function batchNotHandled(request: BatchAppendReq, stream: string): BatchAppendResp {
-  const details = new any.Any();
-  details.pack(new empty.Empty().serializeBinary(), 'google.protobuf.Empty');
-  return batchAnswer(request, stream).setError(
-    new rpc.Status().setMessage('Server Is Busy').setDetails(details),
-  );
-}
-
 export function batchTooLarge(
   request: BatchAppendReq,
   stream: string,

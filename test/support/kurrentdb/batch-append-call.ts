@@ -5,15 +5,8 @@ import type {
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { admit, answer, messagesOf, refuse } from './answer.js';
 import { lazily } from './append-call.js';
-import {
-  batchAccessDenied,
-  batchMessage,
-  batchNotHandled,
-  batchTimeout,
-  batchTooLarge,
-} from './append-messages.js';
+import { batchAccessDenied, batchMessage, batchTimeout, batchTooLarge } from './append-messages.js';
 import { Refusal } from './failures.js';
-import type { Fault } from './faults.js';
 import type { NodeView } from './node-view.js';
 import { expectedIn, type Proposal, proposedEvent, sizeOfProposal } from './proposal.js';
 import { nameIn } from './read-messages.js';
@@ -72,8 +65,6 @@ async function complete(
     const fault = node.faults.strike('batchAppend', proposal.stream);
     const write = (): BatchAppendResp => verdict(node, call, request, proposal);
     const written = fault?.written ? write() : undefined;
-    const refusal = fault && refusalOf(fault, request, proposal);
-    if (refusal) return void call.write(refusal);
     await answer(
       node,
       call,
@@ -83,17 +74,6 @@ async function complete(
   } catch (error) {
     refuse(call, error);
   }
-}
-
-/** What is refused for a while is told as the answer to that one: the call, and the others in it, go on. */
-function refusalOf(
-  { kind, written }: Fault,
-  request: BatchAppendReq,
-  { stream }: Proposal,
-): BatchAppendResp | undefined {
-  if (kind === 'timeout') return batchTimeout(request, stream);
-  if (kind === 'unavailable' && !written) return batchNotHandled(request, stream);
-  return undefined;
 }
 
 function verdict(

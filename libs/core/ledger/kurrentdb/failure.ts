@@ -35,31 +35,6 @@ export class NotConnected extends Error {
   }
 }
 
-/** What the server says of one of many appends in a call; `status`: of `google.rpc.Code`. */
-export class NotAppended extends Error {
-  override readonly name = 'NotAppended';
-  constructor(
-    readonly status: number,
-    message: string,
-  ) {
-    super(message);
-  }
-}
-
-/**
- * A call that carried many appends has failed: what it failed of may have been another of them. `answered`: whether it
- * had ever brought an answer.
- */
-export class CallFailed extends Error {
-  override readonly name = 'CallFailed';
-  constructor(
-    override readonly cause: unknown,
-    readonly answered: boolean,
-  ) {
-    super(reasonOf(cause));
-  }
-}
-
 /** What a failed call says of what it asked for. */
 export type Failure =
   /** The stream is not at the revision that was given: nothing was written. */
@@ -71,10 +46,9 @@ export type Failure =
   /** It was not done and will not be: who asks, or what is asked for, would have to change. */
   | 'refused';
 
-/** What is said where nothing was sent: there is no connection, or another call's failure has just closed it. */
-const NOT_SENT = /^(14 UNAVAILABLE: No connection established|Channel has been shut down)/;
-/** What the server says before it does anything. */
-const NOT_BEGUN = /^14 UNAVAILABLE: Server Is (Not Ready|Too Busy)/;
+/** What the server says before it does anything, and the connection that another call's failure has closed. */
+const NOT_BEGUN =
+  /^(14 UNAVAILABLE: (No connection established|Server Is Not Ready|Server Is Too Busy)|Channel has been shut down)/;
 /** What the client says when none of the nodes it knows answers. */
 const NOT_FOUND = /^Failed to discover after/;
 
@@ -82,40 +56,17 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof NotConnected)
     return error.cause instanceof ServerTooOld ? 'refused' : 'unavailable';
   if (error instanceof TimedOut || error instanceof CutShort) return 'lost';
-  if (error instanceof NotAppended) return failureOfOne(error);
-  if (error instanceof CallFailed) return failureOfMany(error);
   // A fault of ours, from neither the client nor the server.
   if (!(error instanceof Error) || error instanceof TypeError || error instanceof RangeError)
     return 'refused';
   const { message } = error;
   if (isInvalidPosition(error)) return 'refused';
-  if (wasNotSent(error) || NOT_BEGUN.test(message)) return 'unavailable';
+  if (NOT_BEGUN.test(message) || NOT_FOUND.test(message)) return 'unavailable';
   const type = typeOf(error);
   if (type === ErrorType.WRONG_EXPECTED_VERSION) return 'conflict';
   if (type === ErrorType.NOT_LEADER) return 'unavailable';
   const isRefused = type !== undefined && REFUSED.includes(type);
   return isRefused || (error as { code?: unknown }).code === INVALID_ARGUMENT ? 'refused' : 'lost';
-}
-
-/** Where it says that the server did not handle it: not ready, too busy, no leader known. */
-const NOT_HANDLED = 0;
-/** `google.rpc.Code`: an argument that is none, a stream that was deleted, a transaction that is none. */
-const NEVER = [3, 5, 9];
-
-function failureOfOne({ status }: NotAppended): Failure {
-  if (status === NOT_HANDLED) return 'unavailable';
-  return NEVER.includes(status) ? 'refused' : 'lost';
-}
-
-/** Only what a call is refused with before it has begun is true of all that it carried. */
-function failureOfMany({ cause, answered }: CallFailed): Failure {
-  if (wasNotSent(cause)) return 'unavailable';
-  return !answered && failureOf(cause) === 'refused' ? 'refused' : 'lost';
-}
-
-function wasNotSent(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return NOT_SENT.test(error.message) || NOT_FOUND.test(error.message);
 }
 
 const REFUSED: readonly ErrorType[] = [
@@ -145,7 +96,6 @@ export function isInvalidPosition(error: unknown): boolean {
 
 /** What to say of a failure to people: what happened, never a value. */
 export function reasonOf(error: unknown): string {
-  if (error instanceof CallFailed) return error.message;
   if (!(error instanceof Error)) return String(error);
   const type = typeOf(error);
   if (type === ErrorType.ACCESS_DENIED)

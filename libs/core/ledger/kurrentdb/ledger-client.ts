@@ -6,38 +6,34 @@ import {
   type ChannelCredentialOptions,
   EventStoreDBClient,
   type SingleNodeOptions,
+  WrongExpectedVersionError,
 } from '@eventstore/db-client';
 import gossipService from '@eventstore/db-client/generated/gossip_grpc_pb.js';
 import gossip from '@eventstore/db-client/generated/gossip_pb.js';
 import features from '@eventstore/db-client/generated/serverfeatures_grpc_pb.js';
 import shared from '@eventstore/db-client/generated/shared_pb.js';
 import streamsService from '@eventstore/db-client/generated/streams_grpc_pb.js';
-import type { ReadReq } from '@eventstore/db-client/generated/streams_pb.js';
-import { AppendCall } from './append-call.js';
-import type { Written } from './append-messages.js';
+import type { AppendResp, ReadReq } from '@eventstore/db-client/generated/streams_pb.js';
+import { appendMessages } from './append-request.js';
 import { BadConnectionString, type ConnectionString, type EndPoint } from './connection-string.js';
-import { CallFailed } from './failure.js';
 
 silenceDebugging();
 
 /** Seconds that one node may take to say who leads, and milliseconds between questions; the client's are 5 and 100. */
 const [GOSSIP_TIMEOUT, DISCOVERY_INTERVAL] = [1, 200];
-/** Calls for appends at most: of each one message leaves in a turn of the event loop, and a turn may be long. */
-const MOST_CALLS = 32;
 /** Milliseconds in which a node that is said to lead has to say so itself, and how often one is looked for. */
 const [LEADER_TIMEOUT, LEADER_TRIES] = [500, 10];
 
 /**
  * The vendor's client, with what 6.2.1 keeps to itself or lacks: reads of every kind that its server
- * offers, with a deadline (its own have none); an end to its connection; and a call of our own for appends, for in its own
- * a late or doubled answer ends the process.
+ * offers, with a deadline (its own have none); an end to its connection; and appends of our own, for its
+ * batched ones end the process with a late or doubled answer, and its single ones where the connection is closed
+ * just before them.
  */
 export class LedgerClient extends EventStoreDBClient {
   private readonly user: ConnectionString['user'];
   private ended = false;
-  private turn = 0;
   private lastHeard = -Infinity;
-  private appends: { readonly client: Streams; calls: readonly AppendCall[] } | undefined;
 
   constructor(connection: ConnectionString) {
     const { hosts, discover, options } = connection;
@@ -61,12 +57,9 @@ export class LedgerClient extends EventStoreDBClient {
       channelCredentials({ tls, tlsCAFile, userCertFile, userKeyFile }),
     );
     this.user = connection.user;
+    // It is not awaited, and fails where no other node is found: that would end the process.
     const handleError = this.handleError;
-    this.handleError = (client, error) => {
-      const why = error instanceof CallFailed ? (error.cause as Error) : error;
-      // It is not awaited, and fails where no other node is found: that would end the process.
-      return handleError(client, why).catch(() => undefined);
-    };
+    this.handleError = (client, error) => handleError(client, error).catch(() => undefined);
     const { resolveUri } = this;
     if (!('endpoint' in where)) this.resolveUri = () => this.leaderAmong(resolveUri, connection);
   }
@@ -110,9 +103,8 @@ export class LedgerClient extends EventStoreDBClient {
   }
 
   /**
-   * Appends behind revision `last`; undefined: there must be no stream yet. Whoever waits for it may give it up at
-   * `until`, as of `open`; this does not.
-   * @throws WrongExpectedVersionError, AccessDeniedError, NotAppended, CallFailed
+   * Appends behind revision `last`; undefined: there must be no stream yet. `until`: as of `open`.
+   * @throws WrongExpectedVersionError, and whatever the connection says
    */
   write(
     name: string,
@@ -120,10 +112,22 @@ export class LedgerClient extends EventStoreDBClient {
     last: number | undefined,
     until: number,
   ): Promise<Written> {
-    return this.execute(streamsService.StreamsClient, 'batchAppend', (client) => {
-      const call = this.appendsThrough(client);
-      return call.append(name, events, last, until);
-    });
+    const [metadata, options] = this.callArguments(this.asking, { deadline: until });
+    return this.execute(
+      streamsService.StreamsClient,
+      'append',
+      (client) =>
+        new Promise((resolve, reject) => {
+          const sink = client.append(metadata, options, (error, answer) => {
+            if (error) reject(error);
+            else if (answer.hasSuccess()) resolve(writtenIn(answer));
+            else reject(conflictIn(answer, name, last));
+          });
+          sink.on('error', reject);
+          for (const message of appendMessages(name, events, last)) sink.write(message);
+          sink.end();
+        }),
+    );
   }
 
   /** The server's version as it says it, `24.10.14`; undefined where it says none: it is older than 21.10. */
@@ -141,31 +145,6 @@ export class LedgerClient extends EventStoreDBClient {
           });
         }),
     );
-  }
-
-  /**
-   * A call in which nothing waits to be sent, or one more, up to a number. They are of one connection: this client leaves it
-   * behind where another node leads.
-   */
-  private appendsThrough(client: Streams): AppendCall {
-    if (this.appends?.client !== client) {
-      this.endAppends();
-      this.appends = { client, calls: [] };
-    }
-    const { appends } = this;
-    appends.calls = appends.calls.filter(({ isOpen }) => isOpen);
-    const free = appends.calls.find(({ isFree }) => isFree);
-    if (free) return free;
-    if (appends.calls.length === MOST_CALLS)
-      return appends.calls[this.turn++ % MOST_CALLS] as AppendCall;
-    const [metadata, options] = this.callArguments(this.asking, { deadline: Infinity });
-    const call = new AppendCall(client.batchAppend(metadata, options), () => this.heard());
-    appends.calls = [...appends.calls, call];
-    return call;
-  }
-
-  private endAppends(): void {
-    for (const call of this.appends?.calls ?? []) call.end();
   }
 
   /**
@@ -214,16 +193,40 @@ export class LedgerClient extends EventStoreDBClient {
   /** Ends every call and the connection. */
   async end(): Promise<void> {
     this.ended = true;
-    this.endAppends();
     void this.dispose();
     (await this.getChannel()).close();
   }
 }
 
 /** What a read or a subscription brings. Whoever leaves it before its end must cancel it. */
-export type Answers = ReturnType<Streams['read']>;
+export type Answers = ReturnType<InstanceType<typeof streamsService.StreamsClient>['read']>;
 
-type Streams = InstanceType<typeof streamsService.StreamsClient>;
+/** Where the last event of an append lies. */
+export interface Written {
+  readonly revision: number;
+  readonly position: string;
+}
+
+function writtenIn(answer: AppendResp): Written {
+  const success = answer.getSuccess();
+  return {
+    revision: Number(success?.getCurrentRevision()),
+    position: String(success?.getPosition()?.getCommitPosition()),
+  };
+}
+
+function conflictIn(
+  answer: AppendResp,
+  streamName: string,
+  last: number | undefined,
+): WrongExpectedVersionError {
+  const wrong = answer.getWrongExpectedVersion();
+  return new WrongExpectedVersionError(null as never, {
+    streamName,
+    current: wrong?.hasCurrentRevision() ? BigInt(wrong.getCurrentRevision()) : 'no_stream',
+    expected: last === undefined ? 'no_stream' : BigInt(last),
+  });
+}
 
 const UNIMPLEMENTED = 12;
 
