@@ -77,20 +77,19 @@ async function run({ rounds, random, directory, progress }: Context, send: Send)
 /** Everybody's first line, then everybody's second, and so on; some lines between them nobody can record. */
 function linesOf(round: number): string {
   const source = 'import';
-  const lines = LIFE.flatMap((step) =>
-    Array.from({ length: PEOPLE }, (_, n) => {
+  const people = Array.from({ length: PEOPLE }, (_, n) => n);
+  return LIFE.flatMap((step) =>
+    people.flatMap((n): readonly object[] => {
       const externalRef = { system: 'crm', id: `${round}-${n}` };
-      if (step === 'register') return { type: step, externalRef, source };
-      const purpose = n % 50 === 0 && step === 'give' ? ['sales', 'no-such-purpose'] : ['sales'];
-      return purpose.map((key) => ({
+      if (step === 'register') return [{ type: step, externalRef, source }];
+      const purposes = n % 50 === 0 ? ['sales', 'no-such-purpose'] : ['sales'];
+      return purposes.map((purpose) => ({
         type: 'interaction',
         externalRef,
-        interaction: { source, choices: [{ purpose: key, decision: step }] },
+        interaction: { source, choices: [{ purpose, decision: step }] },
       }));
     }),
-  );
-  return lines
-    .flat()
+  )
     .map((line) => `${JSON.stringify(line)}\n`)
     .join('');
 }
@@ -125,7 +124,8 @@ async function brokenOff(
   { ended, kill }: Sending,
   random: () => number,
 ): Promise<boolean> {
-  const share = 0.1 + random() * 0.4;
+  // Late enough for people to have changed their mind, so that lines which are taken for new ones are seen.
+  const share = 0.45 + random() * 0.3;
   const enough = (await eventsIn(product.ownerUrl)) + share * PEOPLE * LIFE.length;
   let isOver = false;
   void ended.finally(() => (isOver = true)).catch(() => undefined);
@@ -142,8 +142,9 @@ async function brokenOff(
 }
 
 async function eventsIn(url: string): Promise<number> {
-  const [row] = await ask<{ events: string }>(url, 'select count(*) as events from ledger.events');
-  return Number(row?.events);
+  const statement = 'select max(position) as events from ledger.events';
+  const [row] = await ask<{ events: string | null }>(url, statement);
+  return Number(row?.events ?? 0);
 }
 
 interface Lives {
