@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { transform } from '@swc/core';
+import { typescriptOptions } from './typescript-options.mjs';
 
 const root = join(import.meta.dirname, '..', '..');
 const OURS = /^#(core|domains)\//;
@@ -22,20 +23,7 @@ export async function resolve(specifier, context, next) {
 export async function load(url, context, next) {
   if (!url.endsWith('.ts')) return next(url, context);
   const file = fileURLToPath(url);
-  const { code } = await transform(await readFile(file, 'utf8'), {
-    filename: file,
-    swcrc: false,
-    module: { type: 'es6' },
-    sourceMaps: 'inline',
-    jsc: {
-      target: 'es2022',
-      parser: { syntax: 'typescript', decorators: true },
-      transform: {
-        legacyDecorator: true,
-        decoratorMetadata: true,
-        useDefineForClassFields: false,
-      },
-    },
-  });
+  const source = await readFile(file, 'utf8');
+  const { code } = await transform(source, { filename: file, ...typescriptOptions });
   return { format: 'module', source: code, shortCircuit: true };
 }
