@@ -57,13 +57,12 @@ describe('a ledger on KurrentDB whose server fails', () => {
   let server: FaultServer;
   let store: KurrentLedger;
   let opened: KurrentLedger[];
-  const open = (deadlines: Partial<typeof DEADLINES> = {}): KurrentLedger => {
+  const open = (): KurrentLedger => {
     const ledger = new KurrentLedger({
       connectionString: server.url,
       streamPrefix: PREFIX,
       timeMarks: new MemoryTimeMarks(),
       ...DEADLINES,
-      ...deadlines,
     });
     opened.push(ledger);
     return ledger;

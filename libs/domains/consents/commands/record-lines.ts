@@ -68,9 +68,8 @@ export type LineGiven<Verdict> = BulkLine | { readonly verdict: Verdict };
 /**
  * Records lines in their order, as they come. Lines of different people are prepared side by side, but
  * their appends are made in the order of the lines; lines of one person wait for each other. A line that is
- * rejected stops nothing, and one that the ledger can not take now is tried again for a minute: lines of other people
- * do not wait for it. The verdicts
- * come in the order of the lines, as soon as they stand.
+ * rejected stops nothing, and one that the ledger can not take now is tried again for a minute: lines of
+ * other people do not wait for it. The verdicts come in the order of the lines, as soon as they stand.
  */
 export class RecordLines<Verdict = never> extends Command<
   AsyncIterable<readonly (LineVerdict | Verdict)[]>
